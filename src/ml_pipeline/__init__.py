@@ -1,0 +1,1 @@
+"""One release pipeline for ML models, on the host and in Dagger."""

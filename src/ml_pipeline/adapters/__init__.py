@@ -1,0 +1,1 @@
+"""One folder a vendor; each class speaks one port."""

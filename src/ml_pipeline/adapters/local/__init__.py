@@ -1,0 +1,1 @@
+"""The embedded platform and the host, spoken through the ports."""

@@ -1,0 +1,1 @@
+"""Slack, spoken through the Notifier port."""

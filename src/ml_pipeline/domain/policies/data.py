@@ -1,0 +1,74 @@
+"""Where the rows come from, what they must look like, and which of them training never sees."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Self
+
+from pydantic import Field, FiniteFloat, model_validator
+
+from ml_pipeline.domain.policies.base import Argv, NotNegative, Policy, Share
+
+
+class ColumnType(StrEnum):
+    """What a column holds."""
+
+    NUMBER = "number"
+    INTEGER = "integer"
+    TEXT = "text"
+    TIME = "time"
+    BOOLEAN = "boolean"
+
+
+class ColumnPolicy(Policy):
+    """What one column must hold; `max_missing_share` 0 means every row has a value."""
+
+    type: ColumnType = ColumnType.NUMBER
+    min: FiniteFloat | None = None
+    max: FiniteFloat | None = None
+    allowed: tuple[str, ...] | None = None
+    max_missing_share: Share = 0.0
+    unique: bool = False
+
+
+class DataPolicy(Policy):
+    """`[data]`: exactly one of `path` and `fetch`.
+
+    Commands may hold `{output}` (the file to write), `{input}` (the file to read; `prepare`
+    only), `{cutoff}` (`--cutoff-date`, else empty), `{rows}` and `{seed}` (`generate` only).
+    """
+
+    path: str | None = None
+    fetch: Argv | None = None
+    #: raw rows in, rows with the columns training and serving use out
+    prepare: Argv | None = None
+    #: makes `{rows}` synthetic rows for smoke training; without it rows are sampled
+    generate: Argv | None = None
+    target: str = Field(min_length=1)
+    features: tuple[str, ...] = Field(min_length=1)
+    #: labels of a text target, in order; the pipeline computes with their positions
+    classes: tuple[str, ...] = ()
+    time_column: str | None = None
+    key_columns: tuple[str, ...] = ()
+    #: share of rows held out: the newest by `time_column`, else by a hash of `key_columns`
+    holdout_share: Share = Field(default=0.2, gt=0, lt=1)
+    #: rows at or after it are held out instead (needs `time_column`); `--cutoff-date` sets it
+    cutoff: datetime | None = None
+    #: without a champion, one is first trained on the rows before it
+    bootstrap_cutoff: datetime | None = None
+    min_rows: int = Field(default=100, ge=1)
+    #: a stale source stops the run: newest row at most this old (needs `time_column`)
+    max_age_h: NotNegative | None = None
+    columns: dict[str, ColumnPolicy] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if (self.path is None) == (self.fetch is None):
+            raise ValueError("set exactly one of 'path' and 'fetch'")
+        if self.target in self.features:
+            raise ValueError(f"the target {self.target!r} is also listed in 'features'")
+        if len(set(self.features)) != len(self.features):
+            raise ValueError("'features' lists a column twice")
+        timed = self.cutoff or self.bootstrap_cutoff or self.max_age_h
+        if timed is not None and self.time_column is None:
+            raise ValueError("'cutoff', 'bootstrap_cutoff' and 'max_age_h' need 'time_column'")
+        return self

@@ -1,0 +1,91 @@
+"""Staging, load, approval, rollout and what is kept afterwards."""
+
+from enum import StrEnum
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from ml_pipeline.domain.policies.base import Argv, NotNegative, Policy, Positive, Share
+
+
+class StagingPolicy(Policy):
+    """`[staging]`: the project's own integration tests, with `{endpoint}` and `{samples}`."""
+
+    integration_test: Argv | None = None
+    samples: int = Field(default=100, ge=1)
+    smoke_predictions: int = Field(default=10, ge=1)
+    health_time_limit_s: Positive = 120
+    #: largest difference between a served and an offline prediction, relative to 1 + |value|
+    tolerance: Positive = 1e-6
+
+
+class LoadPolicy(Policy):
+    """`[load]`: an open-model load test; every limit is a check."""
+
+    rate_per_s: Positive = 50
+    duration_s: Positive = 30
+    max_p99_ms: Positive = 500
+    max_error_share: Share = 0.01
+    time_out_s: Positive = 5
+    #: the generator's own lag (p99) beyond which a verdict is refused
+    max_lag_ms: Positive = 50
+
+
+class RiskTier(StrEnum):
+    """How much harm a wrong model does; decides who approves."""
+
+    LOW = "low"
+    MEDIUM = "medium"
+    HIGH = "high"
+
+
+class ApprovalPolicy(Policy):
+    """`[approval]`: the tiers in which a person approves before production."""
+
+    risk_tier: RiskTier = RiskTier.LOW
+    manual_tiers: tuple[RiskTier, ...] = (RiskTier.HIGH,)
+
+    @property
+    def by_hand(self) -> bool:
+        """Whether this project's releases wait for a person."""
+        return self.risk_tier in self.manual_tiers
+
+
+class RolloutPolicy(Policy):
+    """`[rollout]`: the steps, how long each is watched, and what counts as harm.
+
+    A step ends when `hold_s` has passed and `min_requests` challenger requests were seen;
+    with `hold_s` 0 the requests alone decide, within `step_time_limit_s`.
+    """
+
+    steps_pct: tuple[int, ...] = (10, 25, 50, 100)
+    hold_s: NotNegative = 600
+    min_requests: int = Field(default=300, ge=1)
+    step_time_limit_s: Positive = 1800
+    poll_s: Positive = 5
+    max_error_share: Share = 0.01
+    slow_ms: Positive = 500
+    max_slow_share: Share = 0.01
+    lease_s: Positive = 30
+    #: requests a second replayed from held-out rows while rolling out; 0: users bring traffic
+    replay_rate_per_s: NotNegative = 0
+
+    @model_validator(mode="after")
+    def _rising_to_all(self) -> Self:
+        steps = self.steps_pct
+        rising = all(low < high for low, high in zip(steps, steps[1:], strict=False))
+        if not steps or not rising or steps[0] <= 0 or steps[-1] != 100:
+            raise ValueError(f"'steps_pct' must rise to 100, got {list(steps)}")
+        return self
+
+
+class RetentionPolicy(Policy):
+    """`[retention]`: versions kept; the one that serves is never archived."""
+
+    keep: int = Field(default=3, ge=1)
+
+
+class NotifyPolicy(Policy):
+    """`[notify]`: the webhook itself is a secret and comes by environment."""
+
+    on: tuple[str, ...] = ("promoted", "rolled-back", "awaiting-approval", "error", "checks-red")

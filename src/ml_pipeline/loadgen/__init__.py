@@ -1,0 +1,1 @@
+"""An open-model load generator: requests leave on schedule whatever the answers do."""

@@ -1,0 +1,1 @@
+"""The embedded platform: a supervisor, a router and one model server per deployment."""

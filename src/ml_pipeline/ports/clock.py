@@ -1,0 +1,28 @@
+"""Time, and waiting that can be interrupted."""
+
+from datetime import datetime
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """The only way to know the time and to wait."""
+
+    def now(self) -> datetime:
+        """The wall clock, in UTC, with its time zone."""
+
+    def monotonic(self) -> float:
+        """Seconds that never go back; only differences mean anything. Never scaled."""
+
+    def sleep(self, seconds: float) -> None:
+        """Wait `seconds` of the project's time (the profile `test` shortens it).
+
+        Raises:
+            InterruptedRunError: the run was asked to stop, before or during the wait.
+        """
+
+    def check(self) -> None:
+        """Raise when the run was asked to stop; to be called between steps of long work.
+
+        Raises:
+            InterruptedRunError: the run was asked to stop.
+        """

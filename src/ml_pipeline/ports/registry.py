@@ -1,0 +1,73 @@
+"""Versions of a model, and which of them is the champion."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol
+
+CHAMPION = "champion"
+CHALLENGER = "challenger"
+STAGING = "staging"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelVersion:
+    """One registered version. `metrics` are as stored: read them through the metric's range."""
+
+    model: str
+    version: str
+    uri: str
+    digest: str
+    run_id: str
+    created_at: datetime
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict)
+    aliases: frozenset[str] = frozenset()
+
+
+class ModelRegistry(Protocol):
+    """Keeps packages of models by version, with tags and aliases."""
+
+    def champion(self, model: str) -> ModelVersion | None:
+        """The version that serves; None only for "there is none".
+
+        Raises:
+            PlatformUnavailableError: the registry could not be asked.
+            DataError: what it holds for the champion cannot be read (a metric that is no number).
+        """
+
+    def register(
+        self, model: str, package: Path, *, run_id: str, metrics: Mapping[str, float],
+        tags: Mapping[str, str],
+    ) -> ModelVersion:
+        """Store a package folder as a new version; the same run twice gives the same version."""
+
+    def set_alias(self, model: str, alias: str, version: str) -> None:
+        """Point an alias at a version, away from any other; read back."""
+
+    def clear_alias(self, model: str, alias: str) -> None:
+        """Remove an alias; not an error when it is not set."""
+
+    def tag(self, model: str, version: str, tags: Mapping[str, str]) -> None:
+        """Add or replace tags of a version; other tags stay."""
+
+    def store_metrics(self, model: str, version: str, metrics: Mapping[str, float]) -> None:
+        """Keep the metrics a version was promoted on, as tags."""
+
+    def versions(self, model: str) -> Sequence[ModelVersion]:
+        """All versions not archived, newest first."""
+
+    def fetch(self, version: ModelVersion, target: Path) -> Path:
+        """The version's package as a folder at `target`, its digest verified.
+
+        Raises:
+            DataError: the package is not what was registered.
+        """
+
+    def archive(self, model: str, version: str) -> None:
+        """Take a version out of use.
+
+        Raises:
+            PlatformRefusedError: it is the champion.
+        """

@@ -1,0 +1,145 @@
+"""Where models serve, who gets which share of the traffic, and how they do."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol
+
+from ml_pipeline.ports.registry import ModelVersion
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """Where requests go: `url` takes `POST` with the MLflow and SageMaker convention."""
+
+    url: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deployment:
+    """A version that runs in a slot."""
+
+    slot: str
+    model: str
+    version: str
+    healthy: bool
+    target: Target
+    since: datetime
+
+
+class ModelHost(Protocol):
+    """Runs versions in slots of one endpoint (`staging` or `production`)."""
+
+    def deploy(self, slot: str, version: ModelVersion, package: Path, *, chaos: str = "") -> None:
+        """Start a version in a slot, beside the others, with no traffic; waits for nothing.
+
+        The same version in the same slot again changes nothing; another version replaces it.
+
+        Args:
+            slot: name of the deployment.
+            version: what is deployed.
+            package: its package folder.
+            chaos: a drill for the embedded platform, such as `errors=0.2`; see `Chaos`.
+
+        Raises:
+            PlatformRefusedError: the platform said no, or it has no drills.
+        """
+
+    def health(self, slot: str) -> bool:
+        """Whether the slot answers requests now; False too when there is no such slot."""
+
+    def failure(self, slot: str) -> str:
+        """Why a slot does not come up, with its last log lines; empty when it is healthy."""
+
+    def predict(self, slot: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> (
+        Sequence[float]
+    ):
+        """Predictions of one slot itself, past the router.
+
+        Raises:
+            PlatformUnavailableError: the slot does not answer.
+        """
+
+    def target(self, slot: str) -> Target:
+        """Where the slot itself takes requests, past the router."""
+
+    def remove(self, slot: str) -> None:
+        """Take a slot away; not an error when it is gone.
+
+        Raises:
+            PlatformRefusedError: it still gets traffic.
+        """
+
+    def list(self) -> Sequence[Deployment]:
+        """What runs on this endpoint."""
+
+
+class TrafficRouter(Protocol):
+    """Splits the production endpoint's traffic over its slots."""
+
+    self_healing: bool  #: whether the platform itself returns traffic when a lease runs out
+
+    def endpoint(self) -> Target:
+        """Where users send their requests."""
+
+    def weights(self) -> Mapping[str, int]:
+        """Per cent by slot as the platform has them now; empty before the first deployment."""
+
+    def set_weights(self, weights: Mapping[str, int]) -> None:
+        """Set all shares at once, and read them back.
+
+        Raises:
+            ConfigurationError: they are not whole per cents that sum to 100; no call was made.
+            PlatformRefusedError: an unknown slot, or the platform did not take them.
+        """
+
+    def hold(self, run_id: str, *, fallback: Mapping[str, int], lease_s: float) -> None:
+        """Begin a rollout: when the lease runs out, traffic goes to `fallback` by itself.
+
+        Raises:
+            BusyError: another run holds the lease.
+        """
+
+    def renew(self, run_id: str) -> None:
+        """Renew the lease.
+
+        Raises:
+            PlatformRefusedError: it ran out meanwhile, or another run holds it.
+        """
+
+    def commit(self, run_id: str) -> None:
+        """End the rollout: the weights that stand now are the new normal."""
+
+    def rollout(self) -> str | None:
+        """The run that holds the lease, None when there is none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Window:
+    """What one slot did between two times.
+
+    `requests` 0 is "no data", which is never healthy. `slow` and `p99_ms` are None where the
+    platform does not measure them. `as_of`: until when the figures are complete.
+    """
+
+    slot: str
+    start: datetime
+    end: datetime
+    requests: int
+    errors: int
+    slow: int | None
+    p99_ms: float | None
+    as_of: datetime
+
+
+class TrafficMetrics(Protocol):
+    """What users of each slot saw."""
+
+    def window(self, slot: str, start: datetime, end: datetime, slow_ms: float) -> Window:
+        """Requests, errors and slow requests (at least `slow_ms`) of one slot.
+
+        Raises:
+            PlatformUnavailableError: the metrics could not be read, which is not "no data".
+        """

@@ -1,0 +1,128 @@
+"""Where training runs, and how a model gets out of there."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Protocol
+
+
+class JobState(StrEnum):
+    """The states a job can be in, whatever the platform calls them."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    CANCELLING = "cancelling"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def final(self) -> bool:
+        """Whether the job will not change any more."""
+        return self in {JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingRequest:
+    """One training; `argv` still holds `{data}` and `{output}`, hyperparameters are in it.
+
+    `data` is a file with training rows only. `project`, `run_id` and `attempt` are the
+    idempotency key: the same three mean the same job.
+    """
+
+    project: str
+    run_id: str
+    attempt: int
+    source: Path
+    data: Path
+    argv: tuple[str, ...]
+    artifact: str
+    metrics: str
+    time_limit_s: float
+    hyperparameters: Mapping[str, bool | float | str] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class JobRef:
+    """A job as its platform names it."""
+
+    platform: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobResult:
+    """What a succeeded job left."""
+
+    metrics: Mapping[str, float]
+    model_uri: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunningJob:
+    """A job that has not ended, for the cost guard and for `abort`."""
+
+    ref: JobRef
+    run_id: str
+    started_at: datetime
+
+
+class TrainingPlatform(Protocol):
+    """Submits, watches and cancels training jobs."""
+
+    def submit(self, request: TrainingRequest) -> JobRef:
+        """Start the job; with the same idempotency key a second time, return the same job.
+
+        Raises:
+            PlatformRefusedError: the platform said no.
+            PlatformUnavailableError: it did not answer.
+        """
+
+    def find(self, project: str, run_id: str) -> JobRef | None:
+        """The newest job of that run, also from a machine that did not submit it."""
+
+    def state(self, job: JobRef) -> JobState:
+        """The job's state now.
+
+        Raises:
+            PlatformRefusedError: there is no such job, or its state is one we do not know.
+        """
+
+    def failure(self, job: JobRef) -> str:
+        """Why the job failed, in the platform's words and its last log lines; may be empty."""
+
+    def result(self, job: JobRef) -> JobResult:
+        """Metrics and model of a succeeded job.
+
+        Raises:
+            DataError: metrics or model are absent, or a metric is no finite number.
+        """
+
+    def cancel(self, job: JobRef) -> None:
+        """Ask the job to stop, with everything it started; a finished job is left as it is."""
+
+    def url(self, job: JobRef) -> str:
+        """Where a person can look at the job: a console page, or its log file."""
+
+    def running(self, project: str) -> Sequence[RunningJob]:
+        """Jobs of the project that have not ended, whoever submitted them."""
+
+    def last_submitted(self, project: str) -> datetime | None:
+        """When the project last paid for a job, None when never; for the cost guard."""
+
+
+class ArtifactStore(Protocol):
+    """Moves files in and out of where a platform keeps them."""
+
+    def put(self, source: Path, name: str) -> str:
+        """Store a file or folder; its URI. The same content twice has the same digest."""
+
+    def fetch(self, uri: str, target: Path) -> str:
+        """Bring what `uri` names to `target` (a file, or a folder as a folder); its SHA-256.
+
+        Raises:
+            DataError: there is nothing there.
+        """

@@ -1,0 +1,1 @@
+"""result.json of every stage in; HTML, Markdown and JUnit out."""

@@ -1,0 +1,1 @@
+"""Packaged models: their format, loading, predicting and the model server."""

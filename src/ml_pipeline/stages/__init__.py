@@ -1,0 +1,1 @@
+"""One module a stage: fetch through ports, decide with `domain`, hand on."""
