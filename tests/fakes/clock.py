@@ -59,6 +59,9 @@ class FakeClock:
             self.on_sleep(seconds)
         self.check()
 
+    def pause(self, seconds: float) -> None:
+        self.advance(seconds)
+
     def check(self) -> None:
         if self._reason is not None:
             raise InterruptedRunError(

@@ -26,3 +26,6 @@ class Clock(Protocol):
         Raises:
             InterruptedRunError: the run was asked to stop.
         """
+
+    def pause(self, seconds: float) -> None:
+        """Wait real `seconds` although the run was asked to stop: for cleaning up behind it."""

@@ -10,7 +10,10 @@ from ml_pipeline.ports.serving import Target
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadPlan:
-    """Requests at a fixed rate; `bodies` are sent in turn, as JSON."""
+    """Requests at a fixed rate; `bodies` are sent in turn, as JSON.
+
+    `time_out_s` counts from the planned start of a request, at most 3600.
+    """
 
     rate_per_s: float
     duration_s: float
@@ -22,8 +25,16 @@ class LoadPlan:
 class LoadReport:
     """What a load run measured. Latencies count from the planned start of each request.
 
-    `histogram` is HdrHistogram's compressed form in base64; `timeline` has one row a second.
-    A request that timed out counts as an error with its time-out as latency.
+    Every planned request is in every figure: one that failed with the time its failure took, one
+    that timed out as an error with its time-out as latency. `sent` of the planned requests were
+    handed to the network before their time-out; the others are errors of the kind `not sent`.
+    An answer other than 2xx is an error of the kind `http <status>`.
+
+    `lag_p99_ms` is the generator's own doing: from the planned start of a request to its bytes
+    being handed to the network. `histogram` holds microseconds, in HdrHistogram's compressed form
+    in base64; percentiles are its nearest ranks (0.1 % wide), `max_ms` is exact. `timeline` has
+    one row a second. `by_slot` counts answers by the slot their `X-Model-Slot` header names: slot,
+    requests, errors; requests without such an answer are in none.
     """
 
     planned: int
@@ -38,11 +49,12 @@ class LoadReport:
     histogram: str
     timeline: Sequence["Second"]
     errors_by_kind: Sequence[tuple[str, int]]
+    by_slot: Sequence[tuple[str, int, int]] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Second:
-    """One second of a load run, by planned start."""
+    """One second of a load run, by planned start; percentiles are nearest ranks."""
 
     second: int
     requests: int
@@ -56,7 +68,14 @@ class Replay(Protocol):
     """Traffic that goes on until it is stopped."""
 
     def stop(self) -> LoadReport:
-        """Stop, wait for what is under way, and say what came back; twice is not an error."""
+        """Stop, wait for what is under way, and say what came back; twice is not an error.
+
+        Works after the run was asked to stop, too; takes no longer than the plan's time-out and
+        ten seconds.
+
+        Raises:
+            ChecksFailedError: the generator broke, so nothing is known.
+        """
 
 
 class LoadGenerator(Protocol):
@@ -65,10 +84,28 @@ class LoadGenerator(Protocol):
     def run(self, target: Target, plan: LoadPlan, *, work: Path) -> LoadReport:
         """Send the whole plan; blocks for its duration.
 
+        Args:
+            target: headers may be secret: they are written nowhere.
+            plan: rate, duration and what to send.
+            work: an existing folder, for the generator's own report and log.
+
         Raises:
+            ConfigurationError: the plan or the target cannot be sent.
             PlatformUnavailableError: nothing listens there at all.
             InterruptedRunError: the run was asked to stop.
+            ChecksFailedError: the generator broke before it could say anything.
+            TimeLimitError: it took much longer than the plan.
         """
 
     def replay(self, target: Target, plan: LoadPlan, *, work: Path) -> Replay:
-        """Send in the background, each request with an id of its own, until stopped."""
+        """Send in the background until stopped, or until the plan's duration is over.
+
+        Each request carries an id of its own as `X-Request-Id`. The first one has left when this
+        returns. Should the caller's process die, the traffic ends with it.
+
+        Raises:
+            ConfigurationError: the plan or the target cannot be sent.
+            PlatformUnavailableError: nothing listens there at all.
+            InterruptedRunError: the run was asked to stop.
+            ChecksFailedError: the generator broke before it could send anything.
+        """

@@ -52,20 +52,23 @@ class HostClock:
             self._stopped = True
         self._wake.put(None)
 
-    def now(self) -> datetime:  # noqa: D102 - documented in the port
+    def now(self) -> datetime:
         return datetime.now(UTC)  # noqa: TID251 - this is the clock
 
-    def monotonic(self) -> float:  # noqa: D102 - documented in the port
+    def monotonic(self) -> float:
         return time.monotonic()
 
-    def sleep(self, seconds: float) -> None:  # noqa: D102 - documented in the port
+    def sleep(self, seconds: float) -> None:
         self.check()
         with suppress(Empty):
             self._wake.get(timeout=min(max(0.0, seconds) / self._scale, threading.TIMEOUT_MAX))
             self._wake.put(None)  # for the next thread that waits
         self.check()
 
-    def check(self) -> None:  # noqa: D102 - documented in the port
+    def pause(self, seconds: float) -> None:
+        time.sleep(seconds)  # noqa: TID251 - this is the clock
+
+    def check(self) -> None:
         if self._stopped:
             raise InterruptedRunError(
                 f"the run was asked to stop: {self._reason}",
