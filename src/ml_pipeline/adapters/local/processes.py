@@ -4,6 +4,7 @@ A command gets its own session and a marker in its environment. The marker is in
 grandchild that left the session and outlived its parent is still found.
 """
 
+import os
 import re
 import signal
 import subprocess
@@ -124,8 +125,9 @@ def end_all(pid: int | None, marker: str, *, grace_s: float = _GRACE_S) -> None:
 
 
 def marked(marker: str) -> set[psutil.Process]:
-    """Living processes that carry the marker."""
-    return {process for process in psutil.process_iter() if _carries(process, marker)}
+    """Living processes that carry the marker, this one left out."""
+    others = (process for process in psutil.process_iter() if process.pid != os.getpid())
+    return {process for process in others if _carries(process, marker)}
 
 
 def born(pid: int) -> float:

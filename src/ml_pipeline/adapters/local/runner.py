@@ -60,10 +60,15 @@ class LocalRunner:
         folder = self._state / "envs"
         self._environments = Environments(self._source, folder, policy, uv, clock)
 
-    def prepare(self) -> str:  # noqa: D102 - documented in the port
+    @property
+    def secret_names(self) -> tuple[str, ...]:
+        """Variables handed through from the caller, whose values no log may hold."""
+        return self._policy.pass_variables
+
+    def prepare(self) -> str:
         return self._environments.project().digest
 
-    def run(  # noqa: D102 - documented in the port
+    def run(
         self,
         argv: Sequence[str],
         *,
