@@ -1,13 +1,14 @@
 """What a stage may read of its run and where it may write."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
 from pydantic import JsonValue
 
-from ml_pipeline.domain.evidence import RunRecord, StageResult
+from ml_pipeline.domain.evidence import Artifact, RunRecord, StageResult
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +24,8 @@ class RunOptions:
     source_digest: str = ""
     settings_digest: str = ""
     commit: str | None = None
+    cutoff: datetime | None = None
+    bootstrap: bool = False
 
 
 class StageFolder(Protocol):
@@ -73,8 +76,33 @@ class StageFolder(Protocol):
         """Earlier lines of this run with that event, oldest first."""
 
 
+class Folder(StageFolder, Protocol):
+    """A stage's folder as the pipeline itself sees it."""
+
+    @property
+    def run_folder(self) -> Path:
+        """The folder of the whole run."""
+
+
 class RunStore(Protocol):
     """All runs of a project."""
+
+    def begin(self, run_id: str, stage: str) -> "Folder":
+        """The folder of the next attempt of a stage, made.
+
+        Raises:
+            StorageError: it cannot be made.
+        """
+
+    def finish(self, folder: "Folder", result: StageResult) -> None:
+        """Write the result; from then on the attempt counts.
+
+        Raises:
+            StorageError: it cannot be written.
+        """
+
+    def artifact(self, folder: Path, path: Path) -> Artifact:
+        """The evidence of a file in a stage's folder."""
 
     def record(self, run_id: str) -> RunRecord:
         """One run as far as it got.
@@ -83,5 +111,18 @@ class RunStore(Protocol):
             ConfigurationError: there is no such run.
         """
 
-    def newest(self) -> str | None:
-        """Id of the newest run, None when there is none."""
+    def folder(self, run_id: str) -> Path:
+        """Where a run's evidence lies."""
+
+    def history(self) -> Iterator[RunRecord]:
+        """Concluded runs, newest first; a run whose record cannot be read is left out."""
+
+
+class Memo(Protocol):
+    """Remembers what follows from named inputs alone, across runs."""
+
+    def get(self, kind: str, key: str) -> Path | None:
+        """The folder kept under that key, None when there is none."""
+
+    def put(self, kind: str, key: str, files: Sequence[Path], root: Path) -> None:
+        """Keep files below `root` under a key, by their relative paths; whole or not at all."""

@@ -33,7 +33,8 @@ class LoadReport:
     `lag_p99_ms` is the generator's own doing: from the planned start of a request to its bytes
     being handed to the network. `histogram` holds microseconds, in HdrHistogram's compressed form
     in base64; percentiles are its nearest ranks (0.1 % wide), `max_ms` is exact. `timeline` has
-    one row a second. `by_slot` counts answers by the slot their `X-Model-Slot` header names: slot,
+    one row a second, `percentiles` the curve of the histogram as (share of requests 0-1, ms),
+    rising. `by_slot` counts answers by the slot their `X-Model-Slot` header names: slot,
     requests, errors; requests without such an answer are in none.
     """
 
@@ -50,6 +51,7 @@ class LoadReport:
     timeline: Sequence["Second"]
     errors_by_kind: Sequence[tuple[str, int]]
     by_slot: Sequence[tuple[str, int, int]] = ()
+    percentiles: Sequence[tuple[float, float]] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,13 +16,21 @@ class PackageInfo:
     format: str
     digest: str
     bytes: int
+    #: largest difference to the trained model, relative to 1 + |prediction|; None: not measured
+    worst_difference: float | None = None
 
 
 class TrainedModels(Protocol):
     """Models as training left them, used in the project's own environment."""
 
     def predict(
-        self, artifact: Path, rows: Path, *, data: DataPolicy, train: TrainPolicy, work: Path,
+        self,
+        artifact: Path,
+        rows: Path,
+        *,
+        data: DataPolicy,
+        train: TrainPolicy,
+        work: Path,
         probabilities: bool = False,
     ) -> Sequence[float]:
         """Predictions for the rows of a CSV file, in order; a text label as its class position.
@@ -41,8 +49,15 @@ class TrainedModels(Protocol):
         """
 
     def package(
-        self, artifact: Path, rows: Path, target: Path, *, data: DataPolicy, train: TrainPolicy,
-        package: PackagePolicy, work: Path,
+        self,
+        artifact: Path,
+        rows: Path,
+        target: Path,
+        *,
+        data: DataPolicy,
+        train: TrainPolicy,
+        package: PackagePolicy,
+        work: Path,
     ) -> PackageInfo:
         """Write a package folder: the servable model and `package.json`.
 

@@ -6,6 +6,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
+from ml_pipeline.domain.errors import DataError
+
 CHAMPION = "champion"
 CHALLENGER = "challenger"
 STAGING = "staging"
@@ -38,10 +40,15 @@ class ModelRegistry(Protocol):
         """
 
     def register(
-        self, model: str, package: Path, *, run_id: str, metrics: Mapping[str, float],
+        self,
+        model: str,
+        bundle: Path,
+        *,
+        run_id: str,
+        metrics: Mapping[str, float],
         tags: Mapping[str, str],
     ) -> ModelVersion:
-        """Store a package folder as a new version; the same run twice gives the same version."""
+        """Store a bundle folder as a new version; the same run twice gives the same version."""
 
     def set_alias(self, model: str, alias: str, version: str) -> None:
         """Point an alias at a version, away from any other; read back."""
@@ -70,4 +77,36 @@ class ModelRegistry(Protocol):
 
         Raises:
             PlatformRefusedError: it is the champion.
+        """
+
+
+def version_of(registry: ModelRegistry, model: str, version: str) -> ModelVersion:
+    """One version by its number.
+
+    Raises:
+        DataError: the registry does not hold it, or it has been archived.
+    """
+    for one in registry.versions(model):
+        if one.version == version:
+            return one
+    raise DataError(
+        f"the registry holds no version {version} of {model}",
+        remedy="Run the pipeline again: what this run registered has been archived.",
+    )
+
+
+#: What a registered bundle holds besides the servable package.
+PACKAGE = "package"
+BASELINE = "baseline.json"
+FINGERPRINTS = "training.fingerprints"
+
+
+class Bundles(Protocol):
+    """Registered bundles on this machine's disk, fetched once."""
+
+    def folder(self, version: ModelVersion) -> Path:
+        """The bundle: `package/`, `baseline.json` and `training.fingerprints`.
+
+        Raises:
+            DataError: it is not what was registered.
         """

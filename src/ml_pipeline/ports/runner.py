@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from ml_pipeline.domain.errors import DataError
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommandResult:
@@ -33,8 +35,13 @@ class ProjectRunner(Protocol):
         """
 
     def run(
-        self, argv: Sequence[str], *, log: Path, time_limit_s: float,
-        extra: Sequence[str] = (), variables: Mapping[str, str] | None = None,
+        self,
+        argv: Sequence[str],
+        *,
+        log: Path,
+        time_limit_s: float,
+        extra: Sequence[str] = (),
+        variables: Mapping[str, str] | None = None,
     ) -> CommandResult:
         """Run a command in the project's folder; its own exit code is a value, not an error.
 
@@ -52,3 +59,27 @@ class ProjectRunner(Protocol):
             TimeLimitError: it ran longer; it and all it started are gone.
             InterruptedRunError: the run was asked to stop; likewise.
         """
+
+
+def run_or_fail(
+    runner: ProjectRunner, argv: Sequence[str], *, log: Path, key: str, time_limit_s: float
+) -> CommandResult:
+    """Run one of the project's data commands, which has to exit 0.
+
+    Args:
+        runner: the project's environment.
+        argv: placeholders are filled in.
+        log: file both streams go to.
+        key: the setting the command stands in, for the message.
+        time_limit_s: seconds, see `ProjectRunner.run`.
+
+    Raises:
+        DataError: it exited with anything else.
+    """
+    result = runner.run(argv, log=log, time_limit_s=time_limit_s)
+    if result.exit_code != 0:
+        raise DataError(
+            f"{key} exited with {result.exit_code}: {result.tail(5)}",
+            remedy=f"Run it by hand and mend it; its whole output is in {log}.",
+        )
+    return result

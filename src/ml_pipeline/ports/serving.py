@@ -6,6 +6,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
+from ml_pipeline.domain.errors import PlatformRefusedError
+from ml_pipeline.ports.clock import Clock
 from ml_pipeline.ports.registry import ModelVersion
 
 
@@ -53,9 +55,9 @@ class ModelHost(Protocol):
     def failure(self, slot: str) -> str:
         """Why a slot does not come up, with its last log lines; empty when it is healthy."""
 
-    def predict(self, slot: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> (
-        Sequence[float]
-    ):
+    def predict(
+        self, slot: str, columns: Sequence[str], rows: Sequence[Sequence[object]]
+    ) -> Sequence[float]:
         """Predictions of one slot itself, past the router.
 
         Raises:
@@ -74,6 +76,37 @@ class ModelHost(Protocol):
 
     def list(self) -> Sequence[Deployment]:
         """What runs on this endpoint."""
+
+
+_LOOK_S = 0.2
+
+
+def deploy_and_wait(  # noqa: PLR0913 - what is deployed where, and how long it may take
+    host: ModelHost,
+    slot: str,
+    version: ModelVersion,
+    package: Path,
+    *,
+    clock: Clock,
+    time_limit_s: float,
+    chaos: str = "",
+) -> None:
+    """Deploy a version and wait until it answers.
+
+    Raises:
+        PlatformRefusedError: it did not come up in time; says why.
+    """
+    host.deploy(slot, version, package, chaos=chaos)
+    begun = clock.monotonic()
+    while not host.health(slot):
+        if clock.monotonic() - begun > time_limit_s:
+            raise PlatformRefusedError(
+                f"{slot} (version {version.version}) did not answer within {time_limit_s:g} s:"
+                f" {host.failure(slot)}",
+                remedy="Mend what keeps it from starting, or raise 'staging.health_time_limit_s'.",
+            )
+        clock.check()
+        clock.pause(_LOOK_S)
 
 
 class TrafficRouter(Protocol):

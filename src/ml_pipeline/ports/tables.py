@@ -1,5 +1,6 @@
 """Rows: read, checked, split, fingerprinted."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -46,8 +47,14 @@ class TableStore(Protocol):
         """
 
     def split(
-        self, table: Path, data: DataPolicy, *, training: Path, holdout: Path,
-        fingerprints: Path, cutoff: datetime | None,
+        self,
+        table: Path,
+        data: DataPolicy,
+        *,
+        training: Path,
+        holdout: Path,
+        fingerprints: Path,
+        cutoff: datetime | None,
     ) -> Split:
         """Write training and held-out rows, and fingerprints of the training rows.
 
@@ -56,7 +63,12 @@ class TableStore(Protocol):
         """
 
     def comparable(
-        self, holdout: Path, data: DataPolicy, *, seen: Sequence[Path], target: Path,
+        self,
+        holdout: Path,
+        data: DataPolicy,
+        *,
+        seen: Sequence[Path],
+        target: Path,
     ) -> Comparable:
         """Write the held-out rows whose fingerprint is in none of `seen`."""
 
@@ -73,7 +85,9 @@ class TableStore(Protocol):
             DataError: no such column, or it holds neither numbers nor only labels of `classes`.
         """
 
-    def records(self, table: Path, columns: Sequence[str], limit: int) -> Sequence[Sequence[object]]:
+    def records(
+        self, table: Path, columns: Sequence[str], limit: int
+    ) -> Sequence[Sequence[object]]:
         """The first rows as JSON values, in the order of `columns`."""
 
     def baseline(self, table: Path, data: DataPolicy, *, bins: int) -> Mapping[str, object]:
@@ -81,3 +95,13 @@ class TableStore(Protocol):
 
     def drift(self, table: Path, baseline: Mapping[str, object]) -> Mapping[str, float]:
         """Population stability index by column against a baseline."""
+
+
+def request_bodies(
+    tables: TableStore, table: Path, columns: Sequence[str], limit: int
+) -> list[bytes]:
+    """Requests of one row each, from the first rows of a table, in MLflow's `dataframe_split`."""
+    return [
+        json.dumps({"dataframe_split": {"columns": list(columns), "data": [list(row)]}}).encode()
+        for row in tables.records(table, columns, limit)
+    ]

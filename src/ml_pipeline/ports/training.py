@@ -7,6 +7,9 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
+from ml_pipeline.domain.errors import PlatformRefusedError
+from ml_pipeline.ports.clock import Clock
+
 
 class JobState(StrEnum):
     """The states a job can be in, whatever the platform calls them."""
@@ -112,6 +115,27 @@ class TrainingPlatform(Protocol):
 
     def last_submitted(self, project: str) -> datetime | None:
         """When the project last paid for a job, None when never; for the cost guard."""
+
+
+#: How often a cancelled job is looked at, and how many times, before that is called a refusal.
+_LOOK_S, _LOOKS = 0.2, 600
+
+
+def cancel_and_see(job: JobRef, platform: TrainingPlatform, clock: Clock) -> None:
+    """Cancel a job and see that it has ended; works also when the run was told to stop.
+
+    Raises:
+        PlatformRefusedError: the platform still runs it after two minutes.
+    """
+    platform.cancel(job)
+    for _ in range(_LOOKS):
+        if platform.state(job).final:
+            return
+        clock.pause(_LOOK_S)
+    raise PlatformRefusedError(
+        f"job {job.name} is still {platform.state(job)} two minutes after it was cancelled",
+        remedy=f"Stop it by hand: {platform.url(job)}.",
+    )
 
 
 class ArtifactStore(Protocol):

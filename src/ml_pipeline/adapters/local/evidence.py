@@ -1,0 +1,290 @@
+"""Runs as folders: `runs/<run-id>/<stage>/<attempt>/result.json`, a journal, a record."""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from filelock import FileLock
+from pydantic import BaseModel, JsonValue, ValidationError
+
+from ml_pipeline.domain.errors import ConfigurationError, DataError, StorageError
+from ml_pipeline.domain.evidence import Artifact, RunRecord, StageResult, Status
+from ml_pipeline.domain.identifiers import checked_run_id
+from ml_pipeline.ports.clock import Clock
+from ml_pipeline.ports.evidence import Folder
+
+RESULT = "result.json"
+RECORD = "run.json"
+JOURNAL = "journal.jsonl"
+M = TypeVar("M", bound=BaseModel)
+
+
+def digest_of(path: Path) -> str:
+    """SHA-256 of a file, in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a file so that a reader sees the old one or the new one, never a part.
+
+    Raises:
+        StorageError: the disk is full or the folder cannot be written; the old file stands.
+    """
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with part.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise _unwritable(path, error) from error
+
+
+def link_or_copy(source: Path, target: Path) -> None:
+    """Have `source` at `target` too, without its bytes twice where the disk allows it.
+
+    Raises:
+        StorageError: it cannot be written.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.unlink(missing_ok=True)
+    try:
+        os.link(source, target)
+    except OSError:
+        import shutil  # noqa: PLC0415 - only where links are not to be had
+
+        try:
+            shutil.copyfile(source, target)
+        except OSError as error:
+            target.unlink(missing_ok=True)
+            raise _unwritable(target, error) from error
+
+
+def _unwritable(path: Path, error: OSError) -> StorageError:
+    return StorageError(
+        f"{path} could not be written: {error.strerror or error}",
+        remedy=f"Free space on, or allow writing to, {path.parent} and run `ml-pipeline resume`.",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FolderOfStage:
+    """Speaks `ports.evidence.StageFolder`."""
+
+    run_id: str
+    stage: str
+    attempt: int
+    run_folder: Path
+    clock: Clock
+
+    @property
+    def path(self) -> Path:
+        return self.run_folder / self.stage / str(self.attempt)
+
+    def result(self, stage: str) -> StageResult:
+        found = self.find(stage)
+        if found is None or found.status is not Status.PASSED:
+            how = "has not run" if found is None else f"ended {found.status}"
+            raise ConfigurationError(
+                f"stage {self.stage} needs {stage}, which {how} in run {self.run_id}",
+                remedy=f"Run `ml-pipeline run {stage} --run {self.run_id}` first.",
+            )
+        return found
+
+    def find(self, stage: str) -> StageResult | None:
+        return newest_result(self.run_folder, stage)
+
+    def file(self, stage: str, name: str) -> Path:
+        result = self.result(stage)
+        for artifact in result.artifacts:
+            if artifact.path == name:
+                path = self.run_folder / stage / str(result.attempt) / name
+                if not path.is_file() or digest_of(path) != artifact.sha256:
+                    raise DataError(
+                        f"{path} is not the file that stage {stage} recorded",
+                        remedy=f"Run `ml-pipeline run {stage} --run {self.run_id}` again.",
+                    )
+                return path
+        raise ConfigurationError(
+            f"stage {stage} of run {self.run_id} left no {name}",
+            remedy=f"Run `ml-pipeline run {stage} --run {self.run_id}` again.",
+        )
+
+    def journal(self, event: str, **facts: JsonValue) -> None:
+        append_journal(
+            self.run_folder, self.clock, event, stage=self.stage, attempt=self.attempt, **facts
+        )
+
+    def journalled(self, event: str) -> Sequence[Mapping[str, JsonValue]]:
+        return [line for line in read_journal(self.run_folder) if line.get("event") == event]
+
+
+def append_journal(run_folder: Path, clock: Clock, event: str, **facts: JsonValue) -> None:
+    """Append one line, on disk before this returns: a journal is written before the action.
+
+    Raises:
+        StorageError: it could not be written.
+    """
+    line = json.dumps({"at": clock.now().isoformat(), "event": event, **facts})
+    path = run_folder / JOURNAL
+    try:
+        with FileLock(run_folder / ".journal.lock"), path.open("ab") as file:
+            # A line cut off by a crash must not swallow the next one.
+            torn = file.tell() > 0 and path.read_bytes()[-1:] != b"\n"
+            file.write((b"\n" if torn else b"") + line.encode() + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise _unwritable(path, error) from error
+
+
+def read_journal(run_folder: Path) -> list[dict[str, JsonValue]]:
+    """All whole lines of a run's journal, oldest first; a torn last line is left out."""
+    path = run_folder / JOURNAL
+    if not path.is_file():
+        return []
+    lines = []
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+        try:
+            lines.append(json.loads(line))
+        except json.JSONDecodeError:
+            continue
+    return lines
+
+
+def attempts(run_folder: Path, stage: str) -> list[int]:
+    """Numbers of the attempts of a stage, rising."""
+    folder = run_folder / stage
+    if not folder.is_dir():
+        return []
+    return sorted(int(one.name) for one in folder.iterdir() if one.name.isdecimal())
+
+
+def newest_result(run_folder: Path, stage: str) -> StageResult | None:
+    """The newest attempt's result that was written; an attempt without one did not finish."""
+    for attempt in reversed(attempts(run_folder, stage)):
+        path = run_folder / stage / str(attempt) / RESULT
+        if path.is_file():
+            return read_model(path, StageResult)
+    return None
+
+
+def read_model(path: Path, model: type[M]) -> M:
+    """A JSON file as its model.
+
+    Raises:
+        DataError: it is not what this version of the pipeline writes.
+    """
+    try:
+        return model.model_validate_json(path.read_bytes())
+    except (ValidationError, OSError) as error:
+        raise DataError(
+            f"{path} cannot be read as evidence: {error}",
+            remedy="Remove that run's folder, or read it with the version that wrote it.",
+        ) from error
+
+
+class LocalRuns:
+    """All runs of a project below one folder. Speaks `ports.evidence.RunStore`."""
+
+    def __init__(self, root: Path, clock: Clock) -> None:
+        self.root = root
+        self._clock = clock
+
+    def folder(self, run_id: str) -> Path:
+        return self.root / checked_run_id(run_id)
+
+    def create(self, run_id: str) -> Path:
+        """The folder of a run, made when it is not there."""
+        folder = self.folder(run_id)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            ignore = self.root / ".gitignore"
+            if not ignore.exists():
+                ignore.write_text("*\n", encoding="utf-8")
+        except OSError as error:
+            raise _unwritable(folder, error) from error
+        return folder
+
+    def existing(self, run_id: str) -> Path:
+        """The folder of a run that is there.
+
+        Raises:
+            ConfigurationError: there is no such run.
+        """
+        folder = self.folder(run_id)
+        if not folder.is_dir():
+            known = ", ".join(self.ids()[:5]) or "none"
+            raise ConfigurationError(
+                f"there is no run {run_id!r} in {self.root}",
+                remedy=f"Choose one of the newest runs ({known}).",
+            )
+        return folder
+
+    def ids(self) -> list[str]:
+        """Run ids, newest first by when their folders were made."""
+        if not self.root.is_dir():
+            return []
+        folders = [one for one in self.root.iterdir() if (one / JOURNAL).is_file()]
+        folders.sort(key=lambda one: _started(one), reverse=True)
+        return [one.name for one in folders]
+
+    def begin(self, run_id: str, stage: str) -> FolderOfStage:
+        """The folder of the next attempt of a stage."""
+        run_folder = self.create(run_id)
+        number = max(attempts(run_folder, stage), default=0) + 1
+        folder = FolderOfStage(
+            run_id=run_id, stage=stage, attempt=number, run_folder=run_folder, clock=self._clock
+        )
+        try:
+            folder.path.mkdir(parents=True)
+        except OSError as error:
+            raise _unwritable(folder.path, error) from error
+        return folder
+
+    def finish(self, folder: Folder, result: StageResult) -> None:
+        """Write a result; from then on the attempt counts."""
+        write_whole(folder.path / RESULT, result.model_dump_json(indent=1) + "\n")
+
+    def artifact(self, folder: Path, path: Path) -> Artifact:
+        return Artifact(
+            path=path.relative_to(folder).as_posix(),
+            sha256=digest_of(path),
+            bytes=path.stat().st_size,
+        )
+
+    def write_record(self, record: RunRecord) -> None:
+        """Write `run.json`."""
+        write_whole(self.folder(record.run_id) / RECORD, record.model_dump_json(indent=1) + "\n")
+
+    def record(self, run_id: str) -> RunRecord:
+        path = self.existing(run_id) / RECORD
+        if not path.is_file():
+            raise ConfigurationError(
+                f"run {run_id} has not been concluded",
+                remedy=f"Run `ml-pipeline resume {run_id}` or `ml-pipeline abort {run_id}`.",
+            )
+        return read_model(path, RunRecord)
+
+    def history(self) -> Iterator[RunRecord]:
+        for run_id in self.ids():
+            try:
+                yield self.record(run_id)
+            except (ConfigurationError, DataError):
+                continue
+
+
+def _started(run_folder: Path) -> str:
+    with (run_folder / JOURNAL).open(encoding="utf-8", errors="replace") as file:
+        first = file.readline()
+    try:
+        return str(json.loads(first)["at"])
+    except (json.JSONDecodeError, KeyError, TypeError):
+        return ""

@@ -1,0 +1,86 @@
+"""The project's own files: what they are, and which commit they stand on."""
+
+import hashlib
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+from ml_pipeline.domain.errors import ConfigurationError
+
+#: Never part of a project's source: what tools leave, and what the pipeline itself writes.
+LEFT_OUT = frozenset(
+    {
+        ".git", ".venv", "venv", "__pycache__", "node_modules", "runs", ".ml-pipeline",
+        ".pytest_cache", ".ruff_cache", ".mypy_cache", ".hypothesis", ".tox", ".nox",
+        ".ipynb_checkpoints", ".coverage", ".DS_Store", ".idea", ".vscode",
+    }
+)  # fmt: skip
+_GIT_LIMIT_S = 30
+
+
+def source_digest(source: Path, *, without: Path | None = None) -> str:
+    """SHA-256 over names and contents of the project's files.
+
+    What git ignores is left out where the project is in git, so that a tool's droppings do not
+    make a checked project look changed.
+
+    Args:
+        source: the project's folder.
+        without: a data file below it that has a digest of its own.
+    """
+    total = hashlib.sha256()
+    for path in sorted(_files(source)):
+        if without is not None and path == without:
+            continue
+        try:
+            with path.open("rb") as file:
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
+        except FileNotFoundError:
+            continue  # deleted, but still in git's index
+        except OSError as error:
+            raise ConfigurationError(
+                f"{path} cannot be read: {error.strerror}",
+                remedy="Make it readable, or list it in .gitignore.",
+            ) from error
+        total.update(f"{path.relative_to(source).as_posix()}\0{digest}\n".encode())
+    return total.hexdigest()
+
+
+def commit_of(source: Path) -> str | None:
+    """The commit the project stands on, with `+` when files differ from it; None without git."""
+    head = _git(source, "rev-parse", "HEAD")
+    if head is None:
+        return None
+    changed = _git(source, "status", "--porcelain", "--", ".")
+    return head.decode().strip() + ("+" if changed else "")
+
+
+def _files(source: Path) -> Iterator[Path]:
+    listed = _git(source, "ls-files", "-z", "-co", "--exclude-standard", "--", ".")
+    if listed is not None:
+        paths = (source / name.decode() for name in listed.split(b"\0") if name)
+        yield from (path for path in paths if path.is_file() and _counts(path, source))
+        return
+    for folder, names, files in os.walk(source):
+        names[:] = [name for name in names if name not in LEFT_OUT]
+        paths = (Path(folder) / name for name in files)
+        yield from (path for path in paths if path.is_file() and _counts(path, source))
+
+
+def _counts(path: Path, source: Path) -> bool:
+    parts = path.relative_to(source).parts
+    return not LEFT_OUT.intersection(parts) and path.suffix not in {".pyc", ".egg-info"}
+
+
+def _git(source: Path, *words: str) -> bytes | None:
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(source), *words],
+            capture_output=True,
+            timeout=_GIT_LIMIT_S,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout if done.returncode == 0 else None

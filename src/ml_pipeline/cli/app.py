@@ -1,0 +1,256 @@
+"""The commands; each opens a session and says what came of it."""
+
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+
+app = typer.Typer(
+    name="ml-pipeline",
+    help="From a commit to users: train, judge, stage, load-test and roll out a model.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+platform_app = typer.Typer(
+    help="The embedded platform: registry, router and model servers on this machine.",
+    no_args_is_help=True,
+)
+app.add_typer(platform_app, name="platform")
+
+Source = Annotated[
+    Path | None, typer.Option("--source", help="The project's folder [default: this one].")
+]
+State = Annotated[
+    Path | None,
+    typer.Option("--state", help="Registry, environments, caches [default: SOURCE/.ml-pipeline]."),
+]
+Runs = Annotated[
+    Path | None, typer.Option("--runs", help="Evidence of all runs [default: SOURCE/runs].")
+]
+Sets = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="A setting for this run; repeatable."),
+]
+RunId = Annotated[str | None, typer.Option("--run-id", help="Id of the new run.")]
+Reason = Annotated[str, typer.Option("--reason", help="Why; stands in the evidence.")]
+Wait = Annotated[bool, typer.Option("--wait", help="Wait for another run to end first.")]
+Trigger = Annotated[str, typer.Option("--trigger", help="What started it; stands in the evidence.")]
+
+
+def _place(
+    source: Path | None, state: Path | None, runs: Path | None, sets: list[str] | None = None
+) -> Any:
+    from ml_pipeline.cli.opening import Place
+
+    return Place(source=source, state=state, runs=runs, sets=tuple(sets or ()))
+
+
+@app.command("full-pipeline")
+def full_pipeline(
+    source: Source = None,
+    state: State = None,
+    runs: Runs = None,
+    sets: Sets = None,
+    run_id: RunId = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Train although nothing changed or the guard holds.")
+    ] = False,
+    force_promote: Annotated[
+        bool, typer.Option("--force-promote", help='Pass the verdict "no improvement"; no fault.')
+    ] = False,
+    reason: Reason = "",
+    chaos: Annotated[
+        str,
+        typer.Option(
+            "--chaos", help="A drill in production: errors=0.2, slow_ms=800, crash_after=50."
+        ),
+    ] = "",
+    cutoff_date: Annotated[
+        datetime | None,
+        typer.Option("--cutoff-date", help="Hold out the rows at or after it."),
+    ] = None,
+    wait: Wait = False,
+    trigger: Trigger = "manual",
+) -> int:
+    """Everything: data, checks, training, verdict, staging, load test, rollout, report."""
+    from ml_pipeline.cli.running import full
+
+    asked = {
+        "force": force, "force_promote": force_promote, "reason": reason, "chaos": chaos,
+        "cutoff": cutoff_date, "trigger": trigger,
+    }  # fmt: skip
+    return full(_place(source, state, runs, sets), run_id, asked, wait=wait)
+
+
+@app.command()
+def ci(
+    source: Source = None,
+    state: State = None,
+    runs: Runs = None,
+    sets: Sets = None,
+    run_id: RunId = None,
+    wait: Wait = False,
+    trigger: Trigger = "pull-request",
+) -> int:
+    """The checks of a pull request: lint, unit tests, data, smoke training, report."""
+    from ml_pipeline.cli.running import checks
+
+    return checks(_place(source, state, runs, sets), run_id, {"trigger": trigger}, wait=wait)
+
+
+@app.command()
+def run(
+    stage: Annotated[str, typer.Argument(help="A stage's name, such as load-test.")],
+    source: Source = None,
+    state: State = None,
+    runs: Runs = None,
+    sets: Sets = None,
+    on: Annotated[
+        str | None, typer.Option("--run", help="The run whose evidence it uses [default: newest].")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="As in full-pipeline.")] = False,
+    force_promote: Annotated[
+        bool, typer.Option("--force-promote", help="As in full-pipeline.")
+    ] = False,
+    reason: Reason = "",
+    chaos: Annotated[str, typer.Option("--chaos", help="As in full-pipeline.")] = "",
+    wait: Wait = False,
+) -> int:
+    """One stage alone, on an earlier run's evidence."""
+    from ml_pipeline.cli.running import single
+
+    asked = {"force": force, "force_promote": force_promote, "reason": reason, "chaos": chaos}
+    return single(_place(source, state, runs, sets), stage, on, asked, wait=wait)
+
+
+@app.command()
+def resume(
+    run_id: Annotated[str, typer.Argument(metavar="RUN")],
+    source: Source = None,
+    state: State = None,
+    runs: Runs = None,
+    approve: Annotated[
+        bool, typer.Option("--approve", help="Approve a run that waits for a person.")
+    ] = False,
+    reason: Reason = "",
+    wait: Wait = False,
+) -> int:
+    """Continue a run that was interrupted or waits for approval."""
+    from ml_pipeline.cli.running import resumed
+
+    asked = {"approve": approve, "reason": reason}
+    return resumed(_place(source, state, runs), run_id, asked, wait=wait)
+
+
+@app.command()
+def abort(
+    run_id: Annotated[str | None, typer.Argument(metavar="[RUN]")] = None,
+    source: Source = None,
+    state: State = None,
+    runs: Runs = None,
+    wait: Wait = False,
+) -> int:
+    """Cancel what a run left running and give the champion its traffic back."""
+    from ml_pipeline.cli.running import aborted
+
+    return aborted(_place(source, state, runs), run_id, wait=wait)
+
+
+@app.command()
+def rollback(
+    source: Source = None,
+    state: State = None,
+    runs: Runs = None,
+    reason: Reason = "",
+    wait: Wait = False,
+) -> int:
+    """Give traffic and the champion's name back to the version that served before."""
+    from ml_pipeline.cli.running import rolled_back
+
+    return rolled_back(_place(source, state, runs), reason, wait=wait)
+
+
+@app.command()
+def status(source: Source = None, state: State = None, runs: Runs = None) -> int:
+    """The champion, what serves, and the newest runs."""
+    from ml_pipeline.cli.looking import show_status
+
+    return show_status(_place(source, state, runs))
+
+
+@app.command()
+def report(
+    run_id: Annotated[str | None, typer.Argument(metavar="[RUN]")] = None,
+    source: Source = None,
+    state: State = None,
+    runs: Runs = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", help="Folder to write to [default: the run's].")
+    ] = None,
+) -> int:
+    """Write a run's report again, and print its summary."""
+    from ml_pipeline.cli.looking import write_report
+
+    return write_report(_place(source, state, runs), run_id, output)
+
+
+@app.command()
+def init(source: Source = None) -> int:
+    """Write a commented configuration for an existing project."""
+    from ml_pipeline.cli.projects import initialise
+
+    return initialise(source)
+
+
+@app.command()
+def doctor(source: Source = None, sets: Sets = None) -> int:
+    """Say what is missing to run."""
+    from ml_pipeline.cli.projects import examine
+
+    return examine(source, sets or [])
+
+
+@app.command()
+def config(source: Source = None, sets: Sets = None) -> int:
+    """Every effective setting, and where it came from."""
+    from ml_pipeline.cli.projects import explain
+
+    return explain(source, sets or [])
+
+
+@platform_app.command("up")
+def platform_up(
+    source: Source = None,
+    state: State = None,
+    port: Annotated[int | None, typer.Option("--port", help="Public port on 127.0.0.1.")] = None,
+) -> int:
+    """Start the embedded platform and leave it running."""
+    from ml_pipeline.cli.looking import bring_up
+
+    return bring_up(_place(source, state, None), port)
+
+
+@platform_app.command("down")
+def platform_down(source: Source = None, state: State = None) -> int:
+    """Stop the embedded platform; its state is kept."""
+    from ml_pipeline.cli.looking import take_down
+
+    return take_down(_place(source, state, None))
+
+
+@platform_app.command("status")
+def platform_status(source: Source = None, state: State = None) -> int:
+    """What the embedded platform serves, and with which weights."""
+    from ml_pipeline.cli.looking import show_platform
+
+    return show_platform(_place(source, state, None))
+
+
+@app.callback()
+def _top() -> None:
+    """Exit codes: 0 done, 2 no improvement, 3 checks red, 4 configuration, 5 data, 6 refused,
+    7 unavailable, 8 time limit, 9 rolled back, 10 inconclusive, 130 interrupted, 1 bug."""

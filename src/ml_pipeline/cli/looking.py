@@ -1,0 +1,108 @@
+"""Commands that look, and those of the embedded platform."""
+
+from pathlib import Path
+
+from ml_pipeline.cli.opening import Place, folders_of, settings_of
+from ml_pipeline.domain.errors import ConfigurationError, ExitCode
+
+
+def show_status(place: Place) -> int:
+    """`status`: champion, platform, newest runs."""
+    from ml_pipeline.adapters.local.champion_cache import read_champion_cache
+    from ml_pipeline.adapters.local.clock import HostClock
+    from ml_pipeline.adapters.local.evidence import LocalRuns
+
+    settings = settings_of(place)
+    state, runs = folders_of(place, settings)
+    champion = read_champion_cache(state, settings.model)
+    _say(f"model:    {settings.model} on {settings.platform}, profile {settings.profile}")
+    _say(f"champion: {f'version {champion.version}' if champion else 'none'}")
+    show_platform(place)
+    known = LocalRuns(runs, HostClock())
+    for run_id in known.ids()[:10]:
+        _say(f"run:      {run_id}  {_came_to(known, run_id)}")
+    return ExitCode.DONE
+
+
+def _came_to(runs: object, run_id: str) -> str:
+    from ml_pipeline.adapters.local.evidence import LocalRuns
+
+    if not isinstance(runs, LocalRuns):
+        raise TypeError(type(runs).__name__)
+    try:
+        record = runs.record(run_id)
+    except ConfigurationError:
+        return "not concluded: `ml-pipeline resume` or `abort` it"
+    return f"{record.outcome}: {' '.join(record.message.split())}"
+
+
+def write_report(place: Place, run_id: str | None, output: Path | None) -> int:
+    """`report`: the pages again, from the evidence."""
+    from ml_pipeline.adapters.local.clock import HostClock
+    from ml_pipeline.adapters.local.evidence import LocalRuns, newest_result
+    from ml_pipeline.pipeline import STAGES
+    from ml_pipeline.reporting.summary import lines
+    from ml_pipeline.reporting.writer import FileReportWriter
+
+    _, root = folders_of(place, settings_of(place))
+    runs = LocalRuns(root, HostClock())
+    chosen = run_id or next(iter(runs.ids()), None)
+    if chosen is None:
+        raise ConfigurationError(
+            f"there is no run in {root}", remedy="Run `ml-pipeline full-pipeline` first."
+        )
+    folder = runs.existing(chosen)
+    stages = [found for one in STAGES if (found := newest_result(folder, one.id)) is not None]
+    record = runs.record(chosen).model_copy(update={"stages": stages})
+    target = output or folder / "report"
+    target.mkdir(parents=True, exist_ok=True)
+    for line in lines(record):
+        _say(line)
+    for path in FileReportWriter().write(record, folder, target):
+        _say(str(path))
+    return ExitCode.DONE
+
+
+def bring_up(place: Place, port: int | None) -> int:
+    """`platform up`."""
+    from ml_pipeline.localplatform import control
+
+    settings = settings_of(place)
+    state, _ = folders_of(place, settings)
+    state.mkdir(parents=True, exist_ok=True)
+    wanted = settings.local.port if port is None else port
+    info = control.up(
+        state, port=wanted or control.DEFAULT_PORT, for_run=False,
+        sticky_header=settings.local.sticky_header,
+    )  # fmt: skip
+    _say(f"serving on {info.public_url}")
+    return ExitCode.DONE
+
+
+def take_down(place: Place) -> int:
+    """`platform down`."""
+    from ml_pipeline.localplatform import control
+
+    state, _ = folders_of(place, settings_of(place))
+    _say("stopped" if control.down(state) else "the platform was not up")
+    return ExitCode.DONE
+
+
+def show_platform(place: Place) -> int:
+    """`platform status`."""
+    from ml_pipeline.localplatform import control
+
+    state, _ = folders_of(place, settings_of(place))
+    info = control.status(state)
+    if info is None:
+        _say("platform: not up")
+        return ExitCode.DONE
+    _say(f"platform: {info.public_url}")
+    for one in info.deployments:
+        weight = info.weights.get(one.slot, 0)
+        _say(f"  {one.endpoint:<10} {one.slot:<8} version {one.version} {one.state} {weight} %")
+    return ExitCode.DONE
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)  # noqa: T201 - this is the user's terminal

@@ -1,0 +1,114 @@
+"""Commands that run stages."""
+
+from collections.abc import Callable
+from typing import Any
+
+from ml_pipeline.cli.opening import Place, open_session
+from ml_pipeline.domain.evidence import RunRecord
+from ml_pipeline.domain.errors import ExitCode
+from ml_pipeline.pipeline import STAGES
+from ml_pipeline.session import Session, asked_of
+
+Asked = dict[str, Any]
+
+
+def full(place: Place, run_id: str | None, asked: Asked, *, wait: bool) -> int:
+    """`full-pipeline`."""
+    _known_drill(asked["chaos"])
+
+    def work(session: Session, name: str) -> RunRecord:
+        return session.full_pipeline(name, session.options(**asked), place.sets)
+
+    return _run(place, run_id, work, wait=wait)
+
+
+def checks(place: Place, run_id: str | None, asked: Asked, *, wait: bool) -> int:
+    """`ci`."""
+    stages = [one for one in STAGES if one.ci]
+
+    def work(session: Session, name: str) -> RunRecord:
+        return session.run(name, stages, session.options(**asked), place.sets)
+
+    return _run(place, run_id, work, wait=wait)
+
+
+def single(place: Place, stage: str, on: str | None, asked: Asked, *, wait: bool) -> int:
+    """`run STAGE`."""
+
+    def work(session: Session, _name: str) -> RunRecord:
+        return session.single(stage, on, session.options(**asked))
+
+    return _run(place, None, work, wait=wait)
+
+
+def resumed(place: Place, run_id: str, asked: Asked, *, wait: bool) -> int:
+    """`resume`, with the settings the run began with."""
+    session, shown = open_session(place)
+    begun = asked_of(session.wiring.runs.existing(run_id))
+    shown.close()
+    extra = begun["sets"] if begun else []
+
+    def work(session: Session, name: str) -> RunRecord:
+        return session.resume(name, session.options(**asked))
+
+    return _run(place, run_id, work, wait=wait, extra=extra)
+
+
+def aborted(place: Place, run_id: str | None, *, wait: bool) -> int:
+    """`abort`."""
+    session, shown = open_session(place)
+    shown.close()
+    with session.alone(f"abort of {run_id or 'the newest run'}", wait=wait):
+        for line in session.abort(run_id):
+            _say(line)
+    return ExitCode.DONE
+
+
+def rolled_back(place: Place, reason: str, *, wait: bool) -> int:
+    """`rollback`."""
+    session, shown = open_session(place)
+    shown.close()
+    with session.alone("rollback", wait=wait):
+        _say(session.roll_back(reason))
+    return ExitCode.DONE
+
+
+def _run(
+    place: Place,
+    run_id: str | None,
+    work: Callable[[Session, str], RunRecord],
+    *,
+    wait: bool,
+    extra: list[str] | None = None,
+) -> int:
+    session, shown = open_session(place, extra=extra or [])
+    name = run_id or session.new_run_id()
+    try:
+        with session.alone(name, wait=wait):
+            record = work(session, name)
+    finally:
+        shown.close()
+    _conclude(session, record)
+    return record.exit_code
+
+
+def _conclude(session: Session, record: RunRecord) -> None:
+    from ml_pipeline.reporting.summary import lines
+
+    for line in lines(record):
+        _say(line)
+    report = session.wiring.runs.folder(record.run_id) / "report"
+    pages = sorted(report.glob("*/report.html"), key=lambda path: int(path.parent.name))
+    if pages:
+        _say(f"report: {pages[-1]}")
+
+
+def _known_drill(chaos: str) -> None:
+    if chaos:
+        from ml_pipeline.domain.chaos import parse
+
+        parse(chaos)
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)  # noqa: T201 - this is the user's terminal

@@ -1,0 +1,96 @@
+"""What a step of a rollout shows: go on watching, advance, harm, or no evidence at all.
+
+Limits are fixed shares here; a sequential test (one that may be looked at after every request
+at a known false-alarm rate) has its place in `judge_step`, behind the same signature.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from ml_pipeline.domain.policies.release import RolloutPolicy
+from ml_pipeline.domain.quantiles import share_lower_bound
+
+#: One-sided confidence that a share really is above its limit before traffic is taken back.
+#: High, because a step is looked at every few seconds and each look may be wrong.
+HARM_CONFIDENCE = 0.999
+
+
+class StepState(StrEnum):
+    """What to do with a step now."""
+
+    WATCH = "watch"
+    ADVANCE = "advance"
+    HARM = "harm"
+    NO_EVIDENCE = "no-evidence"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """What users of one slot saw; `slow` None where the platform does not measure it."""
+
+    requests: int
+    errors: int
+    slow: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepJudgement:
+    """A step's state and the sentence for the journal and the report."""
+
+    state: StepState
+    message: str
+
+
+def judge_step(policy: RolloutPolicy, seen: Seen, *, held_s: float) -> StepJudgement:
+    """Judge a step from all the challenger's requests since the step began.
+
+    Harm is called as soon as a share is above its limit with confidence; a step is passed only
+    when enough requests are in and every measured share keeps its limit. Silence never passes.
+
+    Args:
+        policy: limits and how long to hold.
+        seen: the challenger's requests in this step so far.
+        held_s: seconds since the step began.
+    """
+    harm = _harm(policy, seen)
+    if harm:
+        return StepJudgement(state=StepState.HARM, message=harm)
+    enough = seen.requests >= policy.min_requests and held_s >= policy.hold_s
+    over = _over_limit(policy, seen)
+    if enough and not over:
+        message = f"{seen.requests} requests, {seen.errors} errors, {_slow(seen)} slow"
+        return StepJudgement(state=StepState.ADVANCE, message=message)
+    if held_s >= policy.step_time_limit_s:
+        why = over or f"only {seen.requests} of {policy.min_requests} requests came in"
+        message = f"{why} within {policy.step_time_limit_s:g} s"
+        return StepJudgement(state=StepState.NO_EVIDENCE, message=message)
+    return StepJudgement(state=StepState.WATCH, message=f"{seen.requests} requests so far")
+
+
+def _slow(seen: Seen) -> str:
+    return "unmeasured" if seen.slow is None else str(seen.slow)
+
+
+def _harm(policy: RolloutPolicy, seen: Seen) -> str:
+    for kind, count, limit in _shares(policy, seen):
+        if count and share_lower_bound(count, seen.requests, HARM_CONFIDENCE) > limit:
+            return _sentence(kind, count, seen.requests, limit)
+    return ""
+
+
+def _over_limit(policy: RolloutPolicy, seen: Seen) -> str:
+    for kind, count, limit in _shares(policy, seen):
+        if count > limit * seen.requests:
+            return _sentence(kind, count, seen.requests, limit)
+    return ""
+
+
+def _shares(policy: RolloutPolicy, seen: Seen) -> list[tuple[str, int, float]]:
+    shares = [("failed", seen.errors, policy.max_error_share)]
+    if seen.slow is not None:
+        shares.append(("were slow", seen.slow, policy.max_slow_share))
+    return shares
+
+
+def _sentence(kind: str, count: int, requests: int, limit: float) -> str:
+    return f"{count} of {requests} challenger requests {kind}, the limit is {limit:.1%}"

@@ -1,0 +1,368 @@
+"""A run as a whole: one at a time, interruptible, recorded whatever happens."""
+
+import json
+import os
+import signal
+import uuid
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, replace
+from datetime import datetime
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from ml_pipeline.adapters.local.clock import HostClock
+from ml_pipeline.adapters.local.evidence import append_journal, newest_result, read_journal
+from ml_pipeline.adapters.local.source import commit_of, source_digest
+from ml_pipeline.conductor import Conductor, Watcher, kept
+from ml_pipeline.domain.errors import BusyError, ConfigurationError
+from ml_pipeline.domain.evidence import EXIT_CODES, Outcome, RunRecord, StageResult
+from ml_pipeline.domain.identifiers import checked_run_id, run_id_from
+from ml_pipeline.pipeline import STAGES, StageSpec, conclude, execute, spec
+from ml_pipeline.ports.evidence import RunOptions
+from ml_pipeline.settings import Secrets, Settings
+from ml_pipeline.wiring import Wiring
+
+STARTED = "run-started"
+ABORTED = "run-aborted"
+BOOTSTRAP = "-bootstrap"
+
+
+class Session:
+    """One process's work on one project.
+
+    Args:
+        settings: the project's.
+        secrets: from the environment only.
+        environ: the caller's environment, for the project's own commands.
+        state: folder of the embedded platform, environments and caches.
+        runs: folder of all runs.
+        watcher: told of every stage's start and end.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        secrets: Secrets,
+        environ: Mapping[str, str],
+        *,
+        state: Path,
+        runs: Path,
+        watcher: Watcher,
+    ) -> None:
+        self.settings = settings
+        self.state = state
+        self.clock = HostClock(settings.clock_scale)
+        self._watcher = watcher
+        self._started_platform = False
+        self._platform_up = False
+        self.wiring = Wiring(
+            settings=settings,
+            secrets=secrets,
+            environ=environ,
+            state=state,
+            runs_root=runs,
+            clock=self.clock,
+            bring_up=self._bring_up,
+        )
+
+    def new_run_id(self) -> str:
+        """An id nobody has used."""
+        return run_id_from(self.clock.now(), uuid.uuid4().hex[:4])
+
+    @contextmanager
+    def alone(self, run_id: str, *, wait: bool = False) -> Iterator[None]:
+        """Hold the project for this run, end on signals, and leave nothing behind.
+
+        Raises:
+            BusyError: another run holds it, and `wait` is not set.
+        """
+        with ExitStack() as stack:
+            stack.enter_context(self._lock(run_id, wait=wait))
+            stack.enter_context(self._signals())
+            stack.callback(self._take_down)
+            yield
+
+    @contextmanager
+    def _lock(self, run_id: str, *, wait: bool) -> Iterator[None]:
+        self.state.mkdir(parents=True, exist_ok=True)
+        (self.state / ".gitignore").write_text("*\n", encoding="utf-8")
+        lock, holder = FileLock(self.state / "run.lock"), self.state / "run.holder"
+        try:
+            lock.acquire(timeout=-1 if wait else 0)
+        except Timeout:
+            told = holder.read_text(encoding="utf-8") if holder.is_file() else "another run"
+            raise BusyError(
+                f"{told} is working on this project ({self.state / 'run.lock'} is held)",
+                remedy="Wait for it with --wait, or stop it first.",
+            ) from None
+        try:
+            holder.write_text(f"run {run_id}, process {os.getpid()},", encoding="utf-8")
+            yield
+        finally:
+            holder.unlink(missing_ok=True)
+            lock.release()
+
+    @contextmanager
+    def _signals(self) -> Iterator[None]:
+        def stop(number: int, _frame: FrameType | None) -> None:
+            self.clock.stop(signal.Signals(number).name)
+
+        before = {one: signal.signal(one, stop) for one in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for one, handler in before.items():
+                signal.signal(one, handler)
+
+    def _bring_up(self) -> None:
+        """Start the embedded platform for this run unless one is up."""
+        if self._platform_up:
+            return
+        from ml_pipeline.localplatform import control
+
+        local = self.settings.local
+        self._started_platform = control.status(self.state) is None
+        control.up(self.state, port=local.port, for_run=True, sticky_header=local.sticky_header)
+        self._platform_up = True
+
+    def _take_down(self) -> None:
+        if self._started_platform:
+            from ml_pipeline.localplatform import control
+
+            control.down(self.state)
+
+    def options(self, **asked: Any) -> RunOptions:
+        """What was asked, with digests and commit of what it was asked for."""
+        source, data = self.settings.source, self.settings.data
+        without = source / data.path if data.path else None
+        return RunOptions(
+            **asked,
+            source_digest=source_digest(source, without=without),
+            settings_digest=self.settings.digest(),
+            commit=commit_of(source),
+        )
+
+    def full_pipeline(self, run_id: str, options: RunOptions, sets: Iterable[str]) -> RunRecord:
+        """Trigger B: everything, after bootstrapping a champion where there is none."""
+        cutoff = options.cutoff or self.settings.data.bootstrap_cutoff
+        first = self.settings.data.bootstrap_cutoff is not None and self._has_no_champion()
+        if first and not options.cutoff:
+            bootstrap = replace(
+                options, bootstrap=True, cutoff=cutoff, force=True, chaos="",
+                reason="bootstrap: a champion to compare with",
+            )  # fmt: skip
+            record = self.run(f"{run_id}{BOOTSTRAP}", STAGES, bootstrap, sets)
+            if record.outcome is not Outcome.PROMOTED:
+                return record
+        return self.run(run_id, STAGES, options, sets)
+
+    def _has_no_champion(self) -> bool:
+        return self.wiring.champion_hint() is None
+
+    def run(
+        self,
+        run_id: str,
+        stages: Iterable[StageSpec],
+        options: RunOptions,
+        sets: Iterable[str] = (),
+        done: Mapping[str, StageResult] | None = None,
+    ) -> RunRecord:
+        """Run stages of one run to their end, and record what it came to."""
+        folder = self.wiring.runs.create(checked_run_id(run_id))
+        asked = json.loads(json.dumps(asdict(options), default=str))
+        append_journal(
+            folder, self.clock, STARTED,
+            options=asked, sets=list(sets), stages=[one.id for one in stages], pid=os.getpid(),
+        )  # fmt: skip
+        results: dict[str, StageResult] = dict(done or {})
+        begun_at = self.clock.now()
+
+        def watch(one: StageSpec, result: StageResult | None) -> None:
+            if result is not None:
+                results[one.id] = result
+            self._watcher(one, result)
+
+        def so_far() -> RunRecord:
+            return self._record(run_id, options, results, begun_at)
+
+        of_run: dict[str, Any] = {"options": options, "so_far": so_far}
+        conductor = Conductor(
+            run_id=run_id,
+            runs=self.wiring.runs,
+            memo=self.wiring.memo,
+            clock=self.clock,
+            provide=lambda name, folder: (
+                of_run[name] if name in of_run else self.wiring.provide(name, folder)
+            ),
+            digests={"source": options.source_digest, "settings": options.settings_digest},
+            watcher=watch,
+        )
+        execute(stages, conductor.run_stage, skip=conductor.skip, done=done or {})
+        record = so_far()
+        if len(record.stages) > 1 or not (folder / "run.json").is_file():
+            # One stage looked at again does not rewrite what its run came to.
+            self.wiring.runs.write_record(record)
+        append_journal(folder, self.clock, "run-finished", outcome=record.outcome)
+        return record
+
+    def single(self, stage_id: str, run_id: str | None, options: RunOptions) -> RunRecord:
+        """One stage, on an earlier run's evidence where it needs any."""
+        one = spec(stage_id)
+        if run_id is None and one.needs:
+            run_id = next(iter(self.wiring.runs.ids()), None)
+            if run_id is None:
+                raise ConfigurationError(
+                    f"stage {stage_id} needs {', '.join(one.needs)}, and no run has any evidence",
+                    remedy="Run `ml-pipeline full-pipeline`, or the stages it needs, first.",
+                )
+        run_id = run_id or self.new_run_id()
+        return self.run(run_id, [one], options)
+
+    def resume(self, run_id: str, options: RunOptions) -> RunRecord:
+        """Continue a run from its journal; what passed is not run again.
+
+        Raises:
+            ConfigurationError: it was aborted, or code or settings changed since it began.
+        """
+        folder = self.wiring.runs.existing(run_id)
+        begun = asked_of(folder)
+        if begun is None:
+            raise ConfigurationError(
+                f"run {run_id} has no journal to continue from",
+                remedy="Start a new run.",
+            )
+        if any(line.get("event") == ABORTED for line in read_journal(folder)):
+            raise ConfigurationError(f"run {run_id} was aborted", remedy="Start a new run.")
+        before = begun["options"]
+        for name in ("source_digest", "settings_digest"):
+            if before[name] != getattr(options, name):
+                raise ConfigurationError(
+                    f"{name.removesuffix('_digest')} changed since run {run_id} began, so its"
+                    " evidence is about something else",
+                    remedy="Start a new run, or put back what changed.",
+                )
+        options = replace(
+            options,
+            force=bool(before["force"]),
+            force_promote=bool(before["force_promote"]),
+            chaos=str(before["chaos"]),
+            trigger=str(before["trigger"]),
+            bootstrap=bool(before["bootstrap"]),
+            cutoff=datetime.fromisoformat(before["cutoff"]) if before["cutoff"] else None,
+            reason=options.reason or str(before["reason"]),
+        )
+        stages = [spec(one) for one in begun["stages"]]
+        results = {
+            one.id: found
+            for one in stages
+            if not one.always and (found := newest_result(folder, one.id)) is not None
+        }
+        return self.run(run_id, stages, options, begun["sets"], kept(results))
+
+    def abort(self, run_id: str | None) -> list[str]:
+        """Cancel what a run left running and give the champion its traffic; what was done."""
+        from ml_pipeline.stages import recovery
+
+        runs = self.wiring.runs
+        run_id = run_id or next(iter(runs.ids()), None)
+        if run_id is None:
+            return ["no run has been started"]
+        folder = runs.existing(run_id)
+        append_journal(folder, self.clock, "aborting")
+        done = recovery.cancel_training(
+            self.wiring.project, run_id, platform=self.wiring.platform, clock=self.clock
+        )
+        if self._touched_platform(folder):
+            done += recovery.restore_traffic(
+                self.settings.model,
+                registry=self.wiring.registry,
+                router=self.wiring.router,
+                production_host=self.wiring.production_host,
+                staging_host=self.wiring.staging_host,
+                bundles=self.wiring.bundles,
+                clock=self.clock,
+            )
+        append_journal(folder, self.clock, ABORTED, done=list(done))
+        if not (folder / "run.json").is_file():
+            self._record_aborted(run_id, folder)
+        return done
+
+    def _touched_platform(self, folder: Path) -> bool:
+        events = {line.get("event") for line in read_journal(folder)}
+        return bool(events & {"staging-deploying", "production-deploying", "rollout-started"})
+
+    def _record_aborted(self, run_id: str, folder: Path) -> None:
+        begun = asked_of(folder)
+        if begun is None:
+            return
+        results = {
+            one.id: found for one in STAGES if (found := newest_result(folder, one.id)) is not None
+        }
+        options = RunOptions(**{**begun["options"], "cutoff": None})
+        record = self._record(run_id, options, results, datetime.fromisoformat(begun["at"]))
+        stopped = {
+            "outcome": Outcome.INTERRUPTED,
+            "exit_code": int(EXIT_CODES[Outcome.INTERRUPTED]),
+            "message": "interrupted and aborted",
+        }
+        self.wiring.runs.write_record(record.model_copy(update=stopped))
+
+    def roll_back(self, reason: str) -> str:
+        """Give traffic and alias back to the version that served before; a sentence."""
+        from ml_pipeline.stages import recovery
+
+        folder = self.wiring.runs.create(f"rollback-{self.new_run_id()}")
+        append_journal(folder, self.clock, "rollback-started", reason=reason)
+        before, after = recovery.roll_back(
+            self.settings.model,
+            registry=self.wiring.registry,
+            router=self.wiring.router,
+            production_host=self.wiring.production_host,
+            bundles=self.wiring.bundles,
+            clock=self.clock,
+        )
+        told = f"version {after.version} serves again instead of version {before.version}"
+        append_journal(folder, self.clock, "rollback-finished", message=told)
+        return told
+
+    def _record(
+        self,
+        run_id: str,
+        options: RunOptions,
+        results: Mapping[str, StageResult],
+        begun_at: datetime,
+    ) -> RunRecord:
+        ordered = [results[one.id] for one in STAGES if one.id in results]
+        outcome, ender = conclude(ordered)
+        code = int(EXIT_CODES[outcome])
+        if outcome is Outcome.ERROR and ender is not None and ender.exit_code is not None:
+            code = ender.exit_code
+        asked = json.loads(json.dumps(asdict(options), default=str))
+        return RunRecord(
+            run_id=run_id,
+            project=self.settings.source.name,
+            model=self.settings.model,
+            platform=self.settings.platform,
+            profile=self.settings.profile,
+            trigger=options.trigger,
+            started_at=begun_at,
+            duration_s=max(0.0, (self.clock.now() - begun_at).total_seconds()),
+            outcome=outcome,
+            exit_code=code,
+            message=ender.message if ender else "every check passed",
+            options=asked,
+            commit=options.commit,
+            stages=ordered,
+        )
+
+
+def asked_of(run_folder: Path) -> dict[str, Any] | None:
+    """The journal line a run began with, None when there is none."""
+    for line in read_journal(run_folder):
+        if line.get("event") == STARTED:
+            return dict(line)
+    return None

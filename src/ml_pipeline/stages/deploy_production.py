@@ -1,0 +1,58 @@
+"""The challenger beside the champion, with no traffic yet."""
+
+from ml_pipeline.domain.evidence import Check, StageOutcome, Status
+from ml_pipeline.domain.identifiers import slot_of
+from ml_pipeline.domain.policies.release import StagingPolicy
+from ml_pipeline.ports.clock import Clock
+from ml_pipeline.ports.evidence import RunOptions, StageFolder
+from ml_pipeline.ports.registry import PACKAGE, Bundles, ModelRegistry, version_of
+from ml_pipeline.ports.serving import ModelHost, TrafficRouter, deploy_and_wait
+
+
+def run(
+    *,
+    stage: StageFolder,
+    model: str,
+    staging: StagingPolicy,
+    registry: ModelRegistry,
+    bundles: Bundles,
+    production_host: ModelHost,
+    router: TrafficRouter,
+    options: RunOptions,
+    clock: Clock,
+) -> StageOutcome:
+    """Have champion and challenger answer in production; traffic stays where it is."""
+    stage.result("approve")
+    challenger = version_of(registry, model, str(stage.result("register").values["version"]))
+    champion = registry.champion(model)
+    limit_s = staging.health_time_limit_s
+    if champion is not None:
+        # A platform that lost its deployments is mended before anything new is put beside them.
+        package = bundles.folder(champion) / PACKAGE
+        slot = slot_of(champion.version)
+        deploy_and_wait(production_host, slot, champion, package, clock=clock, time_limit_s=limit_s)
+        if not router.weights():
+            router.set_weights({slot: 100})
+    slot = slot_of(challenger.version)
+    stage.journal("production-deploying", slot=slot, version=challenger.version)
+    package = bundles.folder(challenger) / PACKAGE
+    deploy_and_wait(
+        production_host,
+        slot,
+        challenger,
+        package,
+        clock=clock,
+        time_limit_s=limit_s,
+        chaos=options.chaos,
+    )
+    share = router.weights().get(slot, 0)
+    return StageOutcome(
+        status=Status.PASSED,
+        message=f"{slot} answers in production with {share} % of the traffic",
+        checks=(Check(name=f"{slot} answers", passed=True, value=f"version {challenger.version}"),),
+        values={
+            "challenger": slot,
+            "champion": slot_of(champion.version) if champion else None,
+            "chaos": options.chaos,
+        },
+    )

@@ -1,0 +1,105 @@
+"""What `abort` and `rollback` do: not stages, but by the same ports and the same journal."""
+
+from pathlib import Path
+
+from ml_pipeline.domain.errors import ConfigurationError
+from ml_pipeline.domain.identifiers import slot_of
+from ml_pipeline.ports.clock import Clock
+from ml_pipeline.ports.registry import (
+    CHAMPION,
+    PACKAGE,
+    STAGING,
+    Bundles,
+    ModelRegistry,
+    ModelVersion,
+)
+from ml_pipeline.ports.serving import ModelHost, TrafficRouter, deploy_and_wait
+from ml_pipeline.ports.training import JobState, TrainingPlatform, cancel_and_see
+
+_HEALTH_LIMIT_S = 120
+
+
+def cancel_training(
+    project: str, run_id: str, *, platform: TrainingPlatform, clock: Clock
+) -> list[str]:
+    """Cancel the job a run left; what was done, in sentences."""
+    job = platform.find(project, run_id)
+    if job is None:
+        return ["no training job was submitted"]
+    state = platform.state(job)
+    if state.final and state is not JobState.CANCELLED:
+        return [f"training job {job.name} had {state} already"]
+    cancel_and_see(job, platform, clock)
+    return [f"training job {job.name} is cancelled"]
+
+
+def restore_traffic(
+    model: str,
+    *,
+    registry: ModelRegistry,
+    router: TrafficRouter,
+    production_host: ModelHost,
+    staging_host: ModelHost,
+    bundles: Bundles,
+    clock: Clock,
+) -> list[str]:
+    """Give the registry's champion all traffic and take everything else away."""
+    done: list[str] = []
+    champion = registry.champion(model)
+    if champion is None:
+        done.append("there is no champion: production is left as it is")
+    else:
+        slot = _deployed(champion, production_host, bundles, clock)
+        router.set_weights({slot: 100})
+        done.append(f"all traffic goes to {slot}")
+    holder = router.rollout()
+    if holder is not None:
+        router.commit(holder)
+        done.append(f"the lease of run {holder} is ended")
+    staging_host.remove(STAGING)
+    for deployment in production_host.list():
+        if champion is not None and router.weights().get(deployment.slot, 0) == 0:
+            production_host.remove(deployment.slot)
+            done.append(f"{deployment.slot} is removed")
+    return done
+
+
+def roll_back(
+    model: str,
+    *,
+    registry: ModelRegistry,
+    router: TrafficRouter,
+    production_host: ModelHost,
+    bundles: Bundles,
+    clock: Clock,
+) -> tuple[ModelVersion, ModelVersion]:
+    """Give traffic and alias back to the version that served before; (from, to).
+
+    Raises:
+        ConfigurationError: no earlier version that served is kept.
+    """
+    champion = registry.champion(model)
+    earlier = [
+        one
+        for one in registry.versions(model)
+        if "promoted_at" in one.tags
+        and champion is not None
+        and one.tags["promoted_at"] < champion.tags.get("promoted_at", "")
+    ]
+    if champion is None or not earlier:
+        raise ConfigurationError(
+            f"no earlier version of {model} that served is kept",
+            remedy="Raise 'retention.keep', or release a mended model.",
+        )
+    target = max(earlier, key=lambda one: one.tags["promoted_at"])
+    slot = _deployed(target, production_host, bundles, clock)
+    router.set_weights({slot: 100})
+    registry.set_alias(model, CHAMPION, target.version)
+    return champion, target
+
+
+def _deployed(version: ModelVersion, host: ModelHost, bundles: Bundles, clock: Clock) -> str:
+    slot = slot_of(version.version)
+    package: Path = bundles.folder(version) / PACKAGE
+    deploy_and_wait(host, slot, version, package, clock=clock, time_limit_s=_HEALTH_LIMIT_S)
+    return slot

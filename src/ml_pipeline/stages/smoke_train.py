@@ -1,0 +1,162 @@
+"""Train on a few hundred rows, twice, and hold the result against the training contract."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from ml_pipeline.domain.commands import fill, hyperparameter_words
+from ml_pipeline.domain.errors import DataError
+from ml_pipeline.domain.evidence import Check, StageOutcome, judged
+from ml_pipeline.domain.metrics import read
+from ml_pipeline.domain.policies.data import DataPolicy
+from ml_pipeline.domain.policies.gate import MetricPolicy
+from ml_pipeline.domain.policies.training import Hyperparameter, TrainPolicy
+from ml_pipeline.ports.evidence import StageFolder
+from ml_pipeline.ports.models import TrainedModels
+from ml_pipeline.ports.runner import ProjectRunner, run_or_fail
+from ml_pipeline.ports.tables import TableStore
+
+_PREDICTED_ROWS = 3
+_DATA_LIMIT_S = 600
+#: Relative to 1 + |prediction|: what two runs of one seeded training may differ by.
+_SAME = 1e-9
+
+
+def run(
+    *,
+    stage: StageFolder,
+    data: DataPolicy,
+    train: TrainPolicy,
+    metric: MetricPolicy,
+    hyperparameters: Mapping[str, Hyperparameter],
+    runner: ProjectRunner,
+    tables: TableStore,
+    trained: TrainedModels,
+) -> StageOutcome:
+    """Train small with the project's own command: artifact, prediction and metric contract."""
+    runner.prepare()
+    rows = _rows(stage, data, train, runner, tables)
+    words = hyperparameter_words(
+        {**hyperparameters, **train.smoke_hyperparameters}, train.hyperparameter_style
+    )
+    few = stage.path / "few.csv"
+    tables.sample(rows, few, rows=_PREDICTED_ROWS, seed=train.smoke_seed)
+    checks: list[Check] = []
+    predictions: list[Sequence[float]] = []
+    for turn in ("first", "second"):
+        output = stage.path / turn
+        output.mkdir()
+        argv = (*fill(train.command, data=rows, output=output), *words)
+        log = stage.path / f"{turn}.log"
+        result = runner.run(argv, log=log, time_limit_s=train.smoke_time_limit_s)
+        checks += _left_behind(turn, output, result.exit_code, result.tail(15), train, metric)
+        if not all(check.passed for check in checks):
+            return _outcome(stage, checks)
+        artifact = output / train.artifact
+        predictions.append(trained.predict(artifact, few, data=data, train=train, work=output))
+    checks += _predicted(predictions, metric)
+    return _outcome(stage, checks)
+
+
+def _outcome(stage: StageFolder, checks: list[Check]) -> StageOutcome:
+    red = [check for check in checks if not check.passed]
+    message = f"red: {red[0].name}: {red[0].message}" if red else "the training contract holds"
+    logs = tuple(path for path in sorted(stage.path.glob("*.log")))
+    status = judged(tuple(checks))
+    return StageOutcome(status=status, message=message, checks=tuple(checks), artifacts=logs)
+
+
+def _rows(
+    stage: StageFolder,
+    data: DataPolicy,
+    train: TrainPolicy,
+    runner: ProjectRunner,
+    tables: TableStore,
+) -> Path:
+    rows = stage.path / "smoke.csv"
+    if data.generate is None:
+        training = stage.file("fetch-data", "training.csv")
+        tables.sample(training, rows, rows=train.smoke_rows, seed=train.smoke_seed)
+        return rows
+    made = stage.path / "generated.csv" if data.prepare else rows
+    argv = fill(data.generate, rows=train.smoke_rows, output=made, seed=train.smoke_seed)
+    log = stage.path / "generate.log"
+    run_or_fail(runner, argv, log=log, key="data.generate", time_limit_s=_DATA_LIMIT_S)
+    if data.prepare:
+        argv = fill(data.prepare, input=made, output=rows)
+        log = stage.path / "prepare.log"
+        run_or_fail(runner, argv, log=log, key="data.prepare", time_limit_s=_DATA_LIMIT_S)
+    tables.check_columns(rows, data)
+    return rows
+
+
+def _left_behind(
+    turn: str, output: Path, exit_code: int, tail: str, train: TrainPolicy, metric: MetricPolicy
+) -> list[Check]:
+    ran = Check(
+        name=f"{turn} training exits 0",
+        passed=exit_code == 0,
+        value=float(exit_code),
+        limit=0.0,
+        unit="exit code",
+        message="" if exit_code == 0 else tail,
+    )
+    if not ran.passed:
+        return [ran]
+    artifact = output / train.artifact
+    left = Check(
+        name=f"{turn} training leaves {train.artifact}",
+        passed=artifact.is_file(),
+        message="" if artifact.is_file() else f"nothing called {train.artifact} in {{output}}",
+    )
+    return [ran, left, _reported(turn, output / train.metrics, metric)]
+
+
+def _reported(turn: str, path: Path, metric: MetricPolicy) -> Check:
+    name = f"{turn} training reports finite metrics"
+    try:
+        metrics = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(metrics, dict) or not metrics:
+            return Check(name=name, passed=False, message=f"{path.name} holds no metrics")
+        for key, value in metrics.items():
+            if isinstance(value, bool) or not isinstance(value, int | float) or value - value != 0:
+                return Check(name=name, passed=False, message=f"{key} is {value!r}")
+        if metric.reported_as is not None:
+            value = read(metric, metrics, key=metric.reported_as, whose="the smoke training")
+            limits = f"{metric.min:g} to {metric.max:g}"
+            return Check(name=name, passed=True, value=value, limit=limits)
+    except FileNotFoundError:
+        return Check(name=name, passed=False, message=f"nothing called {path.name} in {{output}}")
+    except (OSError, ValueError, DataError) as error:
+        return Check(name=name, passed=False, message=str(error))
+    return Check(name=name, passed=True, value=float(len(metrics)), unit="metrics")
+
+
+def _predicted(predictions: list[Sequence[float]], metric: MetricPolicy) -> list[Check]:
+    first, second = predictions
+    count = len(first)
+    inside = all(metric.prediction_min <= value <= metric.prediction_max for value in first)
+    worst = max(
+        (abs(a - b) / (1 + abs(a)) for a, b in zip(first, second, strict=True)), default=0.0
+    )
+    return [
+        Check(
+            name=f"predictions for {_PREDICTED_ROWS} rows have shape ({_PREDICTED_ROWS},)",
+            passed=count == _PREDICTED_ROWS,
+            value=float(count),
+            limit=float(_PREDICTED_ROWS),
+        ),
+        Check(
+            name="predictions lie in the declared range",
+            passed=inside,
+            value=f"{min(first):g} to {max(first):g}",
+            limit=f"{metric.prediction_min:g} to {metric.prediction_max:g}",
+        ),
+        Check(
+            name="twice the same result",
+            passed=worst <= _SAME,
+            value=worst,
+            limit=_SAME,
+            message="" if worst <= _SAME else "fix the seed, or sort what threads leave unordered",
+        ),
+    ]

@@ -1,0 +1,137 @@
+"""Train on the platform: submit once, poll, time out, cancel."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from ml_pipeline.domain.commands import hyperparameter_words
+from ml_pipeline.domain.errors import DataError, PipelineError, TimeLimitError
+from ml_pipeline.domain.evidence import Check, StageOutcome, Status
+from ml_pipeline.domain.metrics import read
+from ml_pipeline.domain.policies.gate import MetricPolicy
+from ml_pipeline.domain.policies.training import Hyperparameter, TrainPolicy
+from ml_pipeline.ports.clock import Clock
+from ml_pipeline.ports.evidence import StageFolder
+from ml_pipeline.ports.training import (
+    ArtifactStore,
+    JobRef,
+    JobState,
+    TrainingPlatform,
+    TrainingRequest,
+    cancel_and_see,
+)
+
+
+def run(
+    *,
+    stage: StageFolder,
+    source: Path,
+    project: str,
+    train: TrainPolicy,
+    metric: MetricPolicy,
+    hyperparameters: Mapping[str, Hyperparameter],
+    platform: TrainingPlatform,
+    artifacts: ArtifactStore,
+    clock: Clock,
+) -> StageOutcome:
+    """Submit, wait and bring the model home; whatever stops the wait also stops the job."""
+    job = _earlier(project, stage, platform)
+    if job is None:
+        request = _request(stage, source, project, train, hyperparameters)
+        stage.journal("job-submitting", run=request.run_id, job_attempt=request.attempt)
+        job = platform.submit(request)
+    stage.journal("job-submitted", platform=job.platform, job=job.name, url=platform.url(job))
+    try:
+        state = _wait(job, platform, train, clock)
+    except PipelineError:
+        stage.journal("job-cancelling", job=job.name)
+        cancel_and_see(job, platform, clock)
+        stage.journal("job-cancelled", job=job.name)
+        raise
+    if state is not JobState.SUCCEEDED:
+        raise DataError(
+            f"training job {job.name} {state}: {platform.failure(job)}",
+            remedy=f"Read its log at {platform.url(job)} and mend the training.",
+        )
+    return _brought_home(stage, job, platform, artifacts, train, metric)
+
+
+def _earlier(project: str, stage: StageFolder, platform: TrainingPlatform) -> JobRef | None:
+    """The job an interrupted attempt of this run left running or finished: never pay twice."""
+    job = platform.find(project, stage.run_id) if stage.attempt > 1 else None
+    if job is None or platform.state(job) in {JobState.FAILED, JobState.CANCELLED}:
+        return None
+    return job
+
+
+def _request(
+    stage: StageFolder,
+    source: Path,
+    project: str,
+    train: TrainPolicy,
+    hyperparameters: Mapping[str, Hyperparameter],
+) -> TrainingRequest:
+    words = hyperparameter_words(hyperparameters, train.hyperparameter_style)
+    return TrainingRequest(
+        project=project,
+        run_id=stage.run_id,
+        attempt=stage.attempt,
+        source=source,
+        data=stage.file("fetch-data", "training.csv"),
+        argv=(*train.command, *words),
+        artifact=train.artifact,
+        metrics=train.metrics,
+        time_limit_s=train.time_limit_s,
+        hyperparameters=hyperparameters,
+        labels={"run-id": stage.run_id, "project": project},
+    )
+
+
+def _wait(job: JobRef, platform: TrainingPlatform, train: TrainPolicy, clock: Clock) -> JobState:
+    begun = clock.monotonic()
+    # Local trainings last seconds: the first looks come sooner than the steady pace.
+    pause_s = min(0.2, train.poll_s)
+    while True:
+        state = platform.state(job)
+        if state.final:
+            return state
+        if clock.monotonic() - begun > train.time_limit_s:
+            raise TimeLimitError(
+                f"training job {job.name} ran longer than train.time_limit_s ="
+                f" {train.time_limit_s:g} s; it was cancelled",
+                remedy="Raise 'train.time_limit_s', or find out why the training hangs.",
+            )
+        clock.sleep(pause_s)
+        pause_s = min(pause_s * 1.5, train.poll_s)
+
+
+def _brought_home(
+    stage: StageFolder,
+    job: JobRef,
+    platform: TrainingPlatform,
+    artifacts: ArtifactStore,
+    train: TrainPolicy,
+    metric: MetricPolicy,
+) -> StageOutcome:
+    result = platform.result(job)
+    model = stage.path / "model" / Path(train.artifact).name
+    model.parent.mkdir()
+    digest = artifacts.fetch(result.model_uri, model)
+    checks = [Check(name="the job succeeded", passed=True, value=job.name)]
+    if metric.reported_as is not None:
+        value = read(metric, result.metrics, key=metric.reported_as, whose="the training")
+        checks.append(Check(name=f"reported {metric.reported_as}", passed=True, value=value))
+    return StageOutcome(
+        status=Status.PASSED,
+        message=f"job {job.name} succeeded",
+        checks=tuple(checks),
+        metrics=result.metrics,
+        artifacts=(model,),
+        values={
+            "job": job.name,
+            "platform": job.platform,
+            "url": platform.url(job),
+            "model_uri": result.model_uri,
+            "model_digest": digest,
+            "model": f"model/{model.name}",
+        },
+    )

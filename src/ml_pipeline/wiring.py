@@ -1,0 +1,195 @@
+"""The only place that chooses adapters; each is imported when it is first asked for."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from ml_pipeline.adapters.local.clock import HostClock
+from ml_pipeline.adapters.local.evidence import LocalRuns
+from ml_pipeline.adapters.local.memo import FolderMemo
+from ml_pipeline.ports.evidence import Folder
+from ml_pipeline.ports.load import LoadGenerator
+from ml_pipeline.ports.models import PackagedModels, TrainedModels
+from ml_pipeline.ports.registry import Bundles, ModelRegistry, ModelVersion
+from ml_pipeline.ports.reporting import Notifier, ReportWriter
+from ml_pipeline.ports.runner import ProjectRunner
+from ml_pipeline.ports.serving import ModelHost, TrafficMetrics, TrafficRouter
+from ml_pipeline.ports.tables import TableStore
+from ml_pipeline.ports.training import ArtifactStore, TrainingPlatform
+from ml_pipeline.settings import Secrets, Settings
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wiring:
+    """Every port of one project, made on demand; `state` and `runs_root` are folders."""
+
+    settings: Settings
+    secrets: Secrets
+    environ: Mapping[str, str]
+    state: Path
+    runs_root: Path
+    clock: HostClock
+    #: called before the embedded platform is first talked to
+    bring_up: Callable[[], None]
+
+    def provide(self, name: str, folder: Folder) -> Any:
+        """What a stage's `run` means by one of its parameters.
+
+        Raises:
+            LookupError: no port, policy or value has that name.
+        """
+        if name == "stage":
+            return folder
+        if name in type(self.settings).model_fields:
+            return getattr(self.settings, name)
+        if isinstance(getattr(type(self), name, None), cached_property):
+            return getattr(self, name)
+        if name in {"clock"}:
+            return self.clock
+        raise LookupError(f"stage {folder.stage} asks for {name!r}, which nothing provides")
+
+    @cached_property
+    def project(self) -> str:
+        """The name jobs and evidence carry."""
+        return self.settings.model
+
+    @cached_property
+    def runs(self) -> LocalRuns:
+        """The project's runs."""
+        return LocalRuns(self.runs_root, self.clock)
+
+    @cached_property
+    def memo(self) -> FolderMemo:
+        """Answers kept across runs."""
+        return FolderMemo(self.state / "cache")
+
+    @cached_property
+    def runner(self) -> ProjectRunner:
+        """The project's own environment."""
+        from ml_pipeline.adapters.local.runner import LocalRunner
+
+        return LocalRunner(
+            source=self.settings.source,
+            state=self.state,
+            policy=self.settings.environment,
+            clock=self.clock,
+            environ=self.environ,
+        )
+
+    @cached_property
+    def tables(self) -> TableStore:
+        """Rows as files."""
+        from ml_pipeline.adapters.local.tables import PolarsTables
+
+        return PolarsTables()
+
+    @cached_property
+    def platform(self) -> TrainingPlatform:
+        """Where training runs."""
+        from ml_pipeline.adapters.local.training import LocalTraining
+
+        return LocalTraining(state=self.state, runner=self.runner, clock=self.clock)
+
+    @cached_property
+    def artifacts(self) -> ArtifactStore:
+        """Where training leaves models."""
+        from ml_pipeline.adapters.local.artifacts import LocalArtifacts
+
+        return LocalArtifacts(self.state / "artifacts")
+
+    @cached_property
+    def registry(self) -> ModelRegistry:
+        """Versions and the champion."""
+        from ml_pipeline.adapters.local.registry import MlflowRegistry
+
+        return MlflowRegistry(state=self.state, clock=self.clock)
+
+    @cached_property
+    def champion_hint(self) -> Callable[[], ModelVersion | None]:
+        """The champion as last written, without asking the registry where that is enough."""
+        from ml_pipeline.adapters.local.champion_cache import read_champion_cache
+
+        def hint() -> ModelVersion | None:
+            return read_champion_cache(self.state, self.settings.model)
+
+        return hint
+
+    @cached_property
+    def bundles(self) -> Bundles:
+        """Registered bundles on disk."""
+        from ml_pipeline.adapters.local.bundles import CachedBundles
+
+        return CachedBundles(lambda: self.registry, self.state / "bundles")
+
+    @cached_property
+    def staging_host(self) -> ModelHost:
+        """The staging endpoint."""
+        return self._host("staging")
+
+    @cached_property
+    def production_host(self) -> ModelHost:
+        """The production endpoint."""
+        return self._host("production")
+
+    def _host(self, endpoint: str) -> ModelHost:
+        from ml_pipeline.adapters.local.host import LocalHost
+
+        self.bring_up()
+        return LocalHost(self.state, endpoint=endpoint, clock=self.clock)
+
+    @cached_property
+    def router(self) -> TrafficRouter:
+        """Who gets which share of production's traffic."""
+        from ml_pipeline.adapters.local.router import LocalRouter
+
+        self.bring_up()
+        return LocalRouter(self.state, clock=self.clock)
+
+    @cached_property
+    def traffic(self) -> TrafficMetrics:
+        """What users of each slot saw."""
+        from ml_pipeline.adapters.local.traffic import LocalTraffic
+
+        self.bring_up()
+        return LocalTraffic(self.state, clock=self.clock)
+
+    @cached_property
+    def packaged(self) -> PackagedModels:
+        """Packages in the pipeline's own environment."""
+        from ml_pipeline.serving.models import LocalPackagedModels
+
+        return LocalPackagedModels(trusted_types=self.settings.train.trusted_types)
+
+    @cached_property
+    def trained(self) -> TrainedModels:
+        """Trained models in the project's environment."""
+        from ml_pipeline.adapters.local.trained import LocalTrainedModels
+
+        return LocalTrainedModels(runner=self.runner, packaged=self.packaged)
+
+    @cached_property
+    def load_generator(self) -> LoadGenerator:
+        """Requests on a schedule."""
+        from ml_pipeline.loadgen.generator import ProcessLoadGenerator
+
+        return ProcessLoadGenerator(self.clock)
+
+    @cached_property
+    def reports(self) -> ReportWriter:
+        """HTML, Markdown, JUnit."""
+        from ml_pipeline.reporting.writer import FileReportWriter
+
+        return FileReportWriter()
+
+    @cached_property
+    def notifier(self) -> Notifier:
+        """Slack when a webhook is set, else nobody, said aloud."""
+        if self.secrets.slack_webhook is None:
+            from ml_pipeline.adapters.local.notifier import LocalNotifier
+
+            return LocalNotifier()
+        from ml_pipeline.adapters.slack.notifier import SlackNotifier
+
+        return SlackNotifier(self.secrets.slack_webhook.get_secret_value())
