@@ -1,0 +1,39 @@
+"""What `ml-pipeline config` shows: every effective value and where it came from."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from pydantic import BaseModel
+
+from ml_pipeline.settings.faults import dotted, shown
+from ml_pipeline.settings.model import Configuration, Settings
+
+Row = tuple[str, str, str]
+DEFAULT = "default"
+_UNSET = "(not set)"
+
+
+def rows(settings: Settings) -> Sequence[Row]:
+    """Key, value as TOML would write it, and origin, in the configuration's order.
+
+    Of what the project names itself, such as `[data.columns]`, only what is set is listed.
+    """
+    found = []
+    for name in Configuration.model_fields:
+        for path, value, free in _leaves((name,), getattr(settings, name)):
+            origin = settings.origins.get(dotted(path), DEFAULT)
+            if not (free and origin == DEFAULT):
+                found.append((dotted(path), value, origin))
+    return found
+
+
+def _leaves(
+    path: tuple[str, ...], value: object, *, free: bool = False
+) -> Iterator[tuple[tuple[str, ...], str, bool]]:
+    if isinstance(value, BaseModel):
+        for name in type(value).model_fields:
+            yield from _leaves((*path, name), getattr(value, name), free=free)
+    elif isinstance(value, Mapping):
+        for name, below in value.items():
+            yield from _leaves((*path, str(name)), below, free=True)
+    else:
+        yield path, _UNSET if value is None else shown(path, value, whole=True), free

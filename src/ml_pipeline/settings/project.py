@@ -1,0 +1,144 @@
+"""Finds a project's configuration and reads it."""
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ml_pipeline.settings.faults import Fault, error
+from ml_pipeline.settings.given import Reading, from_table
+
+PYPROJECT = "pyproject.toml"
+OWN = "ml-pipeline.toml"
+TABLE = "tool.ml-pipeline"
+_INIT = "Run `ml-pipeline init` in the project's folder; it writes one."
+
+
+@dataclass(slots=True)
+class Project:
+    """Where a project and its configuration stand; `file` is None when there is none to read."""
+
+    source: Path
+    file: Path | None = None
+    reading: Reading = field(default_factory=Reading)
+
+
+class _UnreadableError(Exception):
+    def __init__(self, fault: Fault) -> None:
+        super().__init__(str(fault))
+        self.fault = fault
+
+
+def open_project(source: Path | None) -> Project:
+    """The project in a folder (the working folder by default), redirected at most once.
+
+    What is wrong with it stands in the reading's faults; nothing is raised.
+    """
+    folder = (source or Path.cwd()).resolve()
+    try:
+        file, table = _configuration(folder)
+        if "source" in table:
+            inner = _redirected(folder, file, table)
+            file, table = _configuration(inner)
+            _end_of_chain(folder, file, table)
+    except _UnreadableError as unreadable:
+        return Project(folder, None, Reading(faults=[unreadable.fault]))
+    return Project(file.parent, file, from_table(table, displayed(file)))
+
+
+def displayed(path: Path) -> str:
+    """A path as a user would type it: relative where it lies below the working folder."""
+    here = Path.cwd()
+    if path == here:
+        return str(path)
+    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
+
+
+def configured(folder: Path) -> Path | None:
+    """The file that configures a folder, None when there is none.
+
+    Raises:
+        ConfigurationError: a file that could hold it cannot be read.
+    """
+    try:
+        return _configuration(folder.resolve())[0]
+    except _UnreadableError as unreadable:
+        if unreadable.fault.remedy == _INIT:
+            return None
+        raise error([unreadable.fault]) from None
+
+
+def _configuration(folder: Path) -> tuple[Path, Mapping[str, object]]:
+    if not folder.is_dir():
+        what = "is a file, not a project's folder" if folder.exists() else "there is no such folder"
+        raise _UnreadableError(Fault(origin=displayed(folder), message=what))
+    found: list[tuple[Path, Mapping[str, object]]] = []
+    shared = folder / PYPROJECT
+    if shared.exists():
+        table = _ours(_toml(shared), displayed(shared))
+        found += [(shared, table)] if table is not None else []
+    if (folder / OWN).exists():
+        found.append((folder / OWN, _toml(folder / OWN)))
+    if len(found) == 1:
+        return found[0]
+    if found:
+        message = f"both [{TABLE}] in {PYPROJECT} and {OWN} configure it: keep one"
+        raise _UnreadableError(Fault(origin=displayed(folder), message=message))
+    message = f"no configuration: neither [{TABLE}] in {PYPROJECT} nor {OWN}{_above(folder)}"
+    raise _UnreadableError(Fault(origin=displayed(folder), message=message, remedy=_INIT))
+
+
+def _above(folder: Path) -> str:
+    for parent in folder.parents:
+        if (parent / OWN).is_file():
+            return f"; there is one in {parent}"
+    return ""
+
+
+def _toml(file: Path) -> dict[str, object]:
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except tomllib.TOMLDecodeError as broken:
+        message = f"is no valid TOML: {broken}"
+    except UnicodeDecodeError as broken:
+        message = f"is not UTF-8: byte {broken.start} is 0x{broken.object[broken.start]:02x}"
+    except OSError as broken:
+        message = f"cannot be read: {broken.strerror or broken}"
+    raise _UnreadableError(Fault(origin=displayed(file), message=message))
+
+
+def _ours(pyproject: Mapping[str, object], origin: str) -> Mapping[str, object] | None:
+    tool = pyproject.get("tool", {})
+    table = tool.get("ml-pipeline") if isinstance(tool, Mapping) else None
+    if table is not None and not isinstance(table, Mapping):
+        message = f"must be a table: [{TABLE}]"
+        raise _UnreadableError(Fault(origin=origin, key=TABLE, message=message))
+    return table
+
+
+def _redirected(folder: Path, file: Path, table: Mapping[str, object]) -> Path:
+    origin = displayed(file)
+    if set(table) != {"source"}:
+        others = ", ".join(sorted(set(table) - {"source"}))
+        message = f"stands alone: it redirects to another folder, so remove {others}"
+        raise _UnreadableError(Fault(origin=origin, key="source", message=message))
+    text = table["source"]
+    if not isinstance(text, str) or not text:
+        message = "must be text: a folder inside this one"
+        raise _UnreadableError(
+            Fault(origin=origin, key="source", value=repr(text), message=message)
+        )
+    inner = (folder / text).resolve()
+    if inner == folder or not inner.is_relative_to(folder):
+        message = "must be a folder inside this one"
+    elif not inner.is_dir():
+        message = "there is no such folder"
+    else:
+        return inner
+    raise _UnreadableError(Fault(origin=origin, key="source", value=f'"{text}"', message=message))
+
+
+def _end_of_chain(folder: Path, file: Path, table: Mapping[str, object]) -> None:
+    if "source" in table:
+        message = f"redirects a second time; {displayed(folder)} already redirects here"
+        raise _UnreadableError(Fault(origin=displayed(file), key="source", message=message))
