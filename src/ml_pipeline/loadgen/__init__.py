@@ -1,1 +1,1 @@
-"""An open-model load generator: requests leave on schedule whatever the answers do."""
+"""The load generator: an open model, in a process of its own."""
