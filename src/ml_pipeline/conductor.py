@@ -120,7 +120,7 @@ class Conductor:
         return outcome
 
     def _result(
-        self, spec: StageSpec, folder: Folder, inputs: dict[str, str], status: Status, **told: Any
+        self, spec: StageSpec, folder: Folder, known: dict[str, str], status: Status, **told: Any
     ) -> StageResult:
         return StageResult(
             run_id=None if spec.pure else folder.run_id,
@@ -129,7 +129,7 @@ class Conductor:
             status=status,
             started_at=self.clock.now(),
             duration_s=0,
-            inputs={**inputs, **told.pop("inputs", {})},
+            inputs={**known, **told.pop("inputs", {})},
             **told,
         )
 
@@ -187,7 +187,7 @@ def _key(spec: StageSpec, inputs: Mapping[str, str]) -> str:
 
 
 def kept(results: Mapping[str, StageResult]) -> dict[str, StageResult]:
-    """Of a run's newest results, those a resumed run keeps: what passed, or was left out by choice."""
+    """Of a run's results, those `resume` keeps: what passed, or was left out by choice."""
     return {
         name: result
         for name, result in results.items()

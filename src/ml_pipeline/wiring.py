@@ -44,10 +44,8 @@ class Wiring:
             return folder
         if name in type(self.settings).model_fields:
             return getattr(self.settings, name)
-        if isinstance(getattr(type(self), name, None), cached_property):
+        if name == "clock" or isinstance(getattr(type(self), name, None), cached_property):
             return getattr(self, name)
-        if name in {"clock"}:
-            return self.clock
         raise LookupError(f"stage {folder.stage} asks for {name!r}, which nothing provides")
 
     @cached_property

@@ -6,10 +6,13 @@ from typing import Annotated, Any
 
 import typer
 
-
 app = typer.Typer(
     name="ml-pipeline",
     help="From a commit to users: train, judge, stage, load-test and roll out a model.",
+    epilog=(
+        "Exit codes: 0 done, 1 bug, 2 no improvement, 3 checks red, 4 configuration, 5 data,"
+        " 6 refused, 7 unavailable, 8 time limit, 9 rolled back, 10 inconclusive, 130 interrupted."
+    ),
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
@@ -248,9 +251,3 @@ def platform_status(source: Source = None, state: State = None) -> int:
     from ml_pipeline.cli.looking import show_platform
 
     return show_platform(_place(source, state, None))
-
-
-@app.callback()
-def _top() -> None:
-    """Exit codes: 0 done, 2 no improvement, 3 checks red, 4 configuration, 5 data, 6 refused,
-    7 unavailable, 8 time limit, 9 rolled back, 10 inconclusive, 130 interrupted, 1 bug."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ml_pipeline.cli.progress import Progress, progress
-from ml_pipeline.session import Session
+from ml_pipeline.session.running import Session
 from ml_pipeline.settings import Secrets, Settings, load
 
 

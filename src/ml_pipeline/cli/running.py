@@ -4,10 +4,11 @@ from collections.abc import Callable
 from typing import Any
 
 from ml_pipeline.cli.opening import Place, open_session
-from ml_pipeline.domain.evidence import RunRecord
 from ml_pipeline.domain.errors import ExitCode
+from ml_pipeline.domain.evidence import RunRecord
 from ml_pipeline.pipeline import STAGES
-from ml_pipeline.session import Session, asked_of
+from ml_pipeline.session import recovery
+from ml_pipeline.session.running import Session
 
 Asked = dict[str, Any]
 
@@ -44,12 +45,12 @@ def single(place: Place, stage: str, on: str | None, asked: Asked, *, wait: bool
 def resumed(place: Place, run_id: str, asked: Asked, *, wait: bool) -> int:
     """`resume`, with the settings the run began with."""
     session, shown = open_session(place)
-    begun = asked_of(session.wiring.runs.existing(run_id))
+    begun = recovery.asked_of(session.wiring.runs.existing(run_id))
     shown.close()
     extra = begun["sets"] if begun else []
 
     def work(session: Session, name: str) -> RunRecord:
-        return session.resume(name, session.options(**asked))
+        return recovery.resume(session, name, session.options(**asked))
 
     return _run(place, run_id, work, wait=wait, extra=extra)
 
@@ -59,7 +60,7 @@ def aborted(place: Place, run_id: str | None, *, wait: bool) -> int:
     session, shown = open_session(place)
     shown.close()
     with session.alone(f"abort of {run_id or 'the newest run'}", wait=wait):
-        for line in session.abort(run_id):
+        for line in recovery.abort(session, run_id):
             _say(line)
     return ExitCode.DONE
 
@@ -69,7 +70,7 @@ def rolled_back(place: Place, reason: str, *, wait: bool) -> int:
     session, shown = open_session(place)
     shown.close()
     with session.alone("rollback", wait=wait):
-        _say(session.roll_back(reason))
+        _say(recovery.roll_back(session, reason))
     return ExitCode.DONE
 
 

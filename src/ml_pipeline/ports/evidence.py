@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from pydantic import JsonValue
 
@@ -65,8 +65,8 @@ class StageFolder(Protocol):
             DataError: the file is not what the evidence says.
         """
 
-    def journal(self, event: str, **facts: JsonValue) -> None:
-        """Append a line to the run's journal, on disk before this returns.
+    def journal(self, event: str, **facts: Any) -> None:
+        """Append a line of JSON values to the run's journal, on disk before this returns.
 
         Raises:
             StorageError: it could not be written.

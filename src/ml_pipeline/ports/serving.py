@@ -81,7 +81,7 @@ class ModelHost(Protocol):
 _LOOK_S = 0.2
 
 
-def deploy_and_wait(  # noqa: PLR0913 - what is deployed where, and how long it may take
+def deploy_and_wait(
     host: ModelHost,
     slot: str,
     version: ModelVersion,

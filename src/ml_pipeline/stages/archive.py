@@ -1,7 +1,7 @@
 """The alias follows the traffic, and only a few versions are kept."""
 
-from ml_pipeline.domain.evidence import Check, Outcome, StageOutcome, Status
 from ml_pipeline.domain.errors import PlatformRefusedError
+from ml_pipeline.domain.evidence import Check, Outcome, StageOutcome, Status
 from ml_pipeline.domain.identifiers import slot_of
 from ml_pipeline.domain.policies.release import RetentionPolicy
 from ml_pipeline.ports.clock import Clock
@@ -52,7 +52,7 @@ def run(
         outcome=Outcome.PROMOTED,
         message=f"version {version.version} is the champion of {model}",
         checks=(Check(name="traffic on the champion", passed=True, value=100.0, unit="%"),),
-        values={"champion": version.version, "archived": archived, "removed": removed},
+        values={"champion": version.version, "archived": [*archived], "removed": [*removed]},
     )
 
 

@@ -1,9 +1,11 @@
 """Challenger, champion and every kept version, scored by us on the same held-out rows."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from pydantic import JsonValue
 
 from ml_pipeline.domain.evidence import Check, StageOutcome, judged
 from ml_pipeline.domain.metrics import (
@@ -59,7 +61,7 @@ def run(
         ],
         target=rows,
     )
-    values = {
+    values: dict[str, JsonValue] = {
         "rows": comparable.rows,
         "seen_rows": comparable.seen_rows,
         "cutoff": stage.result("fetch-data").values["cutoff"],
@@ -122,7 +124,7 @@ def _baseline(
     return compute(metric.name, truth, [constant] * len(truth))
 
 
-def _outcome(  # noqa: PLR0913 - one call site: the parts of one table
+def _outcome(  # noqa: PLR0917 - one call site: the parts of one table
     stage: StageFolder,
     metric: MetricPolicy,
     truth: Sequence[float],
@@ -130,7 +132,7 @@ def _outcome(  # noqa: PLR0913 - one call site: the parts of one table
     scored: Sequence[_Scored],
     champion: ModelVersion | None,
     baseline: float,
-    values: dict[str, object],
+    values: Mapping[str, JsonValue],
 ) -> StageOutcome:
     metrics = {"challenger": compute(metric.name, truth, ours), "baseline": baseline}
     theirs: Sequence[float] | None = None
@@ -154,7 +156,7 @@ def _outcome(  # noqa: PLR0913 - one call site: the parts of one table
         checks=(inside,),
         metrics=metrics,
         artifacts=(stage.path / ROWS, file),
-        values=values,  # type: ignore[arg-type]
+        values=values,
     )
 
 

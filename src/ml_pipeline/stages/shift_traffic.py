@@ -2,9 +2,11 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
+
+from pydantic import JsonValue
 
 from ml_pipeline.domain.errors import PlatformRefusedError, PlatformUnavailableError
 from ml_pipeline.domain.evidence import Check, Outcome, StageOutcome, Status
@@ -105,8 +107,6 @@ def run(
 
 def _stop(replay: Replay | None, stage: StageFolder) -> None:
     if replay is not None:
-        from dataclasses import asdict
-
         report = replay.stop()
         (stage.path / "replay.json").write_text(json.dumps(asdict(report)), encoding="utf-8")
 
@@ -221,13 +221,17 @@ def _outcome(it: _Rollout, started_at: datetime, bad: StepJudgement | None) -> S
 
 
 def _told(it: _Rollout, bad: StepJudgement | None, file: Path) -> StageOutcome:
-    weights = {slot: int(share) for slot, share in it.router.weights().items()}
+    weights: dict[str, JsonValue] = {**it.router.weights()}
     protected = (
         "returns to the champion by itself when the pipeline dies"
         if it.router.self_healing
         else "does not return to the champion by itself: `ml-pipeline abort` does it"
     )
-    values = {"weights": weights, "rolled_back": bad is not None, "platform": protected}
+    values: dict[str, JsonValue] = {
+        "weights": weights,
+        "rolled_back": bad is not None,
+        "platform": protected,
+    }
     if bad is None:
         check = Check(name="every step kept its limits", passed=True, value="100 %")
         message = f"all traffic goes to {it.challenger}"

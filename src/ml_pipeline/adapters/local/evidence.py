@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from filelock import FileLock
 from pydantic import BaseModel, JsonValue, ValidationError
@@ -117,7 +117,7 @@ class FolderOfStage:
             remedy=f"Run `ml-pipeline run {stage} --run {self.run_id}` again.",
         )
 
-    def journal(self, event: str, **facts: JsonValue) -> None:
+    def journal(self, event: str, **facts: Any) -> None:
         append_journal(
             self.run_folder, self.clock, event, stage=self.stage, attempt=self.attempt, **facts
         )
@@ -126,7 +126,7 @@ class FolderOfStage:
         return [line for line in read_journal(self.run_folder) if line.get("event") == event]
 
 
-def append_journal(run_folder: Path, clock: Clock, event: str, **facts: JsonValue) -> None:
+def append_journal(run_folder: Path, clock: Clock, event: str, **facts: Any) -> None:
     """Append one line, on disk before this returns: a journal is written before the action.
 
     Raises:

@@ -15,9 +15,9 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from ml_pipeline.adapters.local.clock import HostClock
-from ml_pipeline.adapters.local.evidence import append_journal, newest_result, read_journal
+from ml_pipeline.adapters.local.evidence import append_journal
 from ml_pipeline.adapters.local.source import commit_of, source_digest
-from ml_pipeline.conductor import Conductor, Watcher, kept
+from ml_pipeline.conductor import Conductor, Watcher
 from ml_pipeline.domain.errors import BusyError, ConfigurationError
 from ml_pipeline.domain.evidence import EXIT_CODES, Outcome, RunRecord, StageResult
 from ml_pipeline.domain.identifiers import checked_run_id, run_id_from
@@ -27,7 +27,6 @@ from ml_pipeline.settings import Secrets, Settings
 from ml_pipeline.wiring import Wiring
 
 STARTED = "run-started"
-ABORTED = "run-aborted"
 BOOTSTRAP = "-bootstrap"
 
 
@@ -187,7 +186,7 @@ class Session:
             self._watcher(one, result)
 
         def so_far() -> RunRecord:
-            return self._record(run_id, options, results, begun_at)
+            return self.record(run_id, options, results, begun_at)
 
         of_run: dict[str, Any] = {"options": options, "so_far": so_far}
         conductor = Conductor(
@@ -222,120 +221,14 @@ class Session:
         run_id = run_id or self.new_run_id()
         return self.run(run_id, [one], options)
 
-    def resume(self, run_id: str, options: RunOptions) -> RunRecord:
-        """Continue a run from its journal; what passed is not run again.
-
-        Raises:
-            ConfigurationError: it was aborted, or code or settings changed since it began.
-        """
-        folder = self.wiring.runs.existing(run_id)
-        begun = asked_of(folder)
-        if begun is None:
-            raise ConfigurationError(
-                f"run {run_id} has no journal to continue from",
-                remedy="Start a new run.",
-            )
-        if any(line.get("event") == ABORTED for line in read_journal(folder)):
-            raise ConfigurationError(f"run {run_id} was aborted", remedy="Start a new run.")
-        before = begun["options"]
-        for name in ("source_digest", "settings_digest"):
-            if before[name] != getattr(options, name):
-                raise ConfigurationError(
-                    f"{name.removesuffix('_digest')} changed since run {run_id} began, so its"
-                    " evidence is about something else",
-                    remedy="Start a new run, or put back what changed.",
-                )
-        options = replace(
-            options,
-            force=bool(before["force"]),
-            force_promote=bool(before["force_promote"]),
-            chaos=str(before["chaos"]),
-            trigger=str(before["trigger"]),
-            bootstrap=bool(before["bootstrap"]),
-            cutoff=datetime.fromisoformat(before["cutoff"]) if before["cutoff"] else None,
-            reason=options.reason or str(before["reason"]),
-        )
-        stages = [spec(one) for one in begun["stages"]]
-        results = {
-            one.id: found
-            for one in stages
-            if not one.always and (found := newest_result(folder, one.id)) is not None
-        }
-        return self.run(run_id, stages, options, begun["sets"], kept(results))
-
-    def abort(self, run_id: str | None) -> list[str]:
-        """Cancel what a run left running and give the champion its traffic; what was done."""
-        from ml_pipeline.stages import recovery
-
-        runs = self.wiring.runs
-        run_id = run_id or next(iter(runs.ids()), None)
-        if run_id is None:
-            return ["no run has been started"]
-        folder = runs.existing(run_id)
-        append_journal(folder, self.clock, "aborting")
-        done = recovery.cancel_training(
-            self.wiring.project, run_id, platform=self.wiring.platform, clock=self.clock
-        )
-        if self._touched_platform(folder):
-            done += recovery.restore_traffic(
-                self.settings.model,
-                registry=self.wiring.registry,
-                router=self.wiring.router,
-                production_host=self.wiring.production_host,
-                staging_host=self.wiring.staging_host,
-                bundles=self.wiring.bundles,
-                clock=self.clock,
-            )
-        append_journal(folder, self.clock, ABORTED, done=list(done))
-        if not (folder / "run.json").is_file():
-            self._record_aborted(run_id, folder)
-        return done
-
-    def _touched_platform(self, folder: Path) -> bool:
-        events = {line.get("event") for line in read_journal(folder)}
-        return bool(events & {"staging-deploying", "production-deploying", "rollout-started"})
-
-    def _record_aborted(self, run_id: str, folder: Path) -> None:
-        begun = asked_of(folder)
-        if begun is None:
-            return
-        results = {
-            one.id: found for one in STAGES if (found := newest_result(folder, one.id)) is not None
-        }
-        options = RunOptions(**{**begun["options"], "cutoff": None})
-        record = self._record(run_id, options, results, datetime.fromisoformat(begun["at"]))
-        stopped = {
-            "outcome": Outcome.INTERRUPTED,
-            "exit_code": int(EXIT_CODES[Outcome.INTERRUPTED]),
-            "message": "interrupted and aborted",
-        }
-        self.wiring.runs.write_record(record.model_copy(update=stopped))
-
-    def roll_back(self, reason: str) -> str:
-        """Give traffic and alias back to the version that served before; a sentence."""
-        from ml_pipeline.stages import recovery
-
-        folder = self.wiring.runs.create(f"rollback-{self.new_run_id()}")
-        append_journal(folder, self.clock, "rollback-started", reason=reason)
-        before, after = recovery.roll_back(
-            self.settings.model,
-            registry=self.wiring.registry,
-            router=self.wiring.router,
-            production_host=self.wiring.production_host,
-            bundles=self.wiring.bundles,
-            clock=self.clock,
-        )
-        told = f"version {after.version} serves again instead of version {before.version}"
-        append_journal(folder, self.clock, "rollback-finished", message=told)
-        return told
-
-    def _record(
+    def record(
         self,
         run_id: str,
         options: RunOptions,
         results: Mapping[str, StageResult],
         begun_at: datetime,
     ) -> RunRecord:
+        """The run as far as it got."""
         ordered = [results[one.id] for one in STAGES if one.id in results]
         outcome, ender = conclude(ordered)
         code = int(EXIT_CODES[outcome])
@@ -358,11 +251,3 @@ class Session:
             commit=options.commit,
             stages=ordered,
         )
-
-
-def asked_of(run_folder: Path) -> dict[str, Any] | None:
-    """The journal line a run began with, None when there is none."""
-    for line in read_journal(run_folder):
-        if line.get("event") == STARTED:
-            return dict(line)
-    return None

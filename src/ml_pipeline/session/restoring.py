@@ -1,4 +1,4 @@
-"""What `abort` and `rollback` do: not stages, but by the same ports and the same journal."""
+"""Putting the champion back: what `abort` and `rollback` ask of the ports."""
 
 from pathlib import Path
 
@@ -33,7 +33,7 @@ def cancel_training(
     return [f"training job {job.name} is cancelled"]
 
 
-def restore_traffic(
+def restore_traffic(  # noqa: PLR0913 - the ports it puts in order
     model: str,
     *,
     registry: ModelRegistry,

@@ -1,0 +1,47 @@
+"""Commands for a project's configuration: `init`, `doctor`, `config`."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from ml_pipeline.cli.opening import environment
+from ml_pipeline.domain.errors import ExitCode
+
+_MARKS = {"ok": " ok ", "warn": "warn", "fail": "FAIL"}
+
+
+def initialise(source: Path | None) -> int:
+    """`init`."""
+    from ml_pipeline.settings import initproject
+
+    for line in initproject.write(source or Path.cwd()):
+        _say(line)
+    return ExitCode.DONE
+
+
+def examine(source: Path | None, sets: Sequence[str]) -> int:
+    """`doctor`: everything found, and 4 when a run could not work."""
+    from ml_pipeline.settings import doctor
+
+    findings = doctor.examine(source, sets=sets, environ=environment())
+    for one in findings:
+        _say(f"{_MARKS[one.level]}  {one.subject}: {one.message}")
+        if one.remedy and one.level != "ok":
+            _say(f"      {one.remedy}")
+    failed = any(one.level == "fail" for one in findings)
+    return ExitCode.CONFIGURATION if failed else ExitCode.DONE
+
+
+def explain(source: Path | None, sets: Sequence[str]) -> int:
+    """`config`: every effective value and where it came from."""
+    from ml_pipeline import settings
+
+    loaded = settings.load(source, sets=sets, environ=environment())
+    rows = [(row.key, row.value, row.origin) for row in settings.explain(loaded)]
+    widths = [max(len(row[column]) for row in rows) for column in (0, 1)]
+    for key, value, origin in rows:
+        _say(f"{key:<{widths[0]}}  {value:<{min(widths[1], 60)}}  {origin}")
+    return ExitCode.DONE
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)  # noqa: T201 - this is the user's terminal
