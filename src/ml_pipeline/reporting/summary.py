@@ -1,0 +1,75 @@
+"""The plain-text end of a run, for a terminal and a CI log."""
+
+from ml_pipeline.domain.evidence import RunRecord
+from ml_pipeline.reporting.cleaning import masked, presentable
+from ml_pipeline.reporting.contest import contest
+from ml_pipeline.reporting.story import (
+    VERDICTS,
+    culprits,
+    newest,
+    overrides,
+    red,
+    sign,
+    title,
+    versions,
+)
+from ml_pipeline.reporting.wording import ABSENT, duration, line, number, verdict_of
+
+#: CI systems obey what a log line says after these; a name in a project must not command them.
+_COMMANDS = ("##", "::")
+
+
+def lines(run: RunRecord) -> list[str]:
+    """The verdict, why, champion against challenger, and where the report lies.
+
+    Each line begins with our own words, and text from outside holds no terminal sequence, line
+    break or CI command.
+    """
+    run = presentable(run)
+    verdict = VERDICTS[run.outcome]
+    ended = f"exit code {run.exit_code}, {duration(run.duration_s)}"
+    told = [f"{verdict.title}: {_said(run.model)} ({ended})", *_row("why", run.message)]
+    for result in culprits(run):
+        told += _row(sign(result).title, f"{title(result.stage)}: {result.message}", run.message)
+        for check in red(result)[:5]:
+            told += _row("red", f"{verdict_of(check)} {line(check.message, 120)}")
+        told += _row("to do", result.remedy)
+    told += [row for what, meaning in overrides(run) for row in _row(what, meaning)]
+    return told + _contest(run) + _report(run)
+
+
+def _contest(run: RunRecord) -> list[str]:
+    found = contest(run)
+    if found is None:
+        return []
+    named = dict(versions(run))
+    theirs = ABSENT if found.champion is None else number(found.champion)
+    sides = (("challenger", number(found.challenger)), ("champion", theirs))
+    told = [f"{role}{_version(named, role)} {value}" for role, value in sides]
+    return _row(found.metric, f"{', '.join(told)}; {found.change}")
+
+
+def _report(run: RunRecord) -> list[str]:
+    result = newest(run, "report")
+    pages = [a.path for a in result.artifacts if a.path.endswith("report.html")] if result else []
+    if result is None or not pages:
+        return _row("run", run.run_id)
+    return _row("report", f"{run.run_id}/report/{result.attempt}/{pages[0]}")
+
+
+def _version(named: dict[str, str], role: str) -> str:
+    return f" (version {named[role]})" if role in named else ""
+
+
+def _row(label: str, text: str, already_said: str = "") -> list[str]:
+    """A labelled line; none for an empty text."""
+    if not text.strip() or (already_said and text.endswith(already_said)):
+        return []
+    return [f"  {_said(label):<12} {_said(text)}"]
+
+
+def _said(text: str) -> str:
+    shown = line(masked(text), 400)
+    for command in _COMMANDS:
+        shown = shown.replace(command, f"{command[0]} {command[1]}")
+    return shown
