@@ -7,7 +7,9 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.utils import canonicalize_name
 
 from ml_pipeline.adapters.local.evidence import digest_of
 from ml_pipeline.adapters.local.importable import Importable, importable
@@ -75,12 +77,14 @@ def declared(source: Path, policy: EnvironmentPolicy) -> Declared:
         if (found := importable(folder.path, read_pyproject(folder.path), always=True))
         and found.path not in {root.path for root in roots}
     ]
+    groups = _chosen("group", policy.groups, _groups(pyproject), _default_groups(pyproject))
+    extras = _chosen("extra", policy.extras, _extras(project, kind), ())
     return Declared(
         source=source,
         kind=kind,
         lines=lines,
-        groups=_chosen("group", policy.groups, _groups(pyproject), _default_groups(pyproject)),
-        extras=_chosen("extra", policy.extras, _extras(project, kind), ()),
+        groups=groups,
+        extras=tuple(dict.fromkeys((*extras, *_own_extras(pyproject, groups)))),
         requires_python=_requires_python(source, project),
         name=project.get("name", "") if isinstance(project.get("name", ""), str) else "",
         importable=tuple(roots),
@@ -188,6 +192,30 @@ def _default_groups(pyproject: Mapping[str, Any]) -> Sequence[str]:
 
 def _extras(project: Mapping[str, Any], kind: Kind) -> Sequence[str]:
     return [] if kind is Kind.REQUIREMENTS else [*project.get("optional-dependencies", {})]
+
+
+def _own_extras(pyproject: Mapping[str, Any], groups: Sequence[str]) -> list[str]:
+    """Extras of the project itself that its groups ask for, as `name[extra]`."""
+    own = canonicalize_name(str(pyproject.get("project", {}).get("name", "")))
+    defined = pyproject.get("dependency-groups", {})
+    extras: list[str] = []
+    for group in groups:
+        for entry in defined.get(group, ()):
+            if isinstance(entry, dict):
+                extras += _own_extras(pyproject, [entry.get("include-group", "")])
+            elif canonicalize_name((asked := _requirement(entry)).name) == own:
+                extras += sorted(asked.extras)
+    return extras
+
+
+def _requirement(line: str) -> Requirement:
+    try:
+        return Requirement(line)
+    except InvalidRequirement as error:
+        raise ConfigurationError(
+            f"pyproject.toml: {line!r} in [dependency-groups] is no requirement: {error}",
+            remedy="Write it like 'pytest>=8'.",
+        ) from error
 
 
 def _chosen(
