@@ -8,11 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ml_pipeline.domain.errors import ConfigurationError
-from ml_pipeline.settings import Given, Platform, ProfileName, Settings, explain, load
+from ml_pipeline.settings import Given, Platform, ProfileName, Secrets, Settings, explain, load
 from ml_pipeline.settings.faults import dotted
 from ml_pipeline.settings.given import parse, split_set, variable
 from ml_pipeline.settings.keys import leaves
-from ml_pipeline.settings.secrets import read as read_secrets
 
 LEAST = """
 model = "rides"
@@ -127,6 +126,15 @@ def test_variables_of_others_and_secrets_are_no_settings(project) -> None:
     assert "hooks.example" not in repr(settings) + repr(explain(settings))
 
 
+def test_the_metrics_that_get_better_downwards_are_those_of_the_domain() -> None:
+    from ml_pipeline.domain.metrics import DIRECTIONS
+    from ml_pipeline.domain.policies.gate import Direction, MetricName
+    from ml_pipeline.settings.consistency import LOWER_IS_BETTER, NATURAL_RANGE
+
+    assert {name for name in MetricName if DIRECTIONS[name] is Direction.LOWER} == LOWER_IS_BETTER
+    assert set(NATURAL_RANGE) == set(MetricName)
+
+
 def test_the_mark_on_our_own_children_is_no_setting() -> None:
     from ml_pipeline.adapters.local.processes import MARKER
     from ml_pipeline.settings.given import NO_SETTINGS
@@ -201,16 +209,16 @@ def test_explain_hides_what_may_be_a_secret(project) -> None:
 
 
 def test_secrets_come_from_the_environment_and_do_not_show() -> None:
-    secrets = read_secrets({"ML_PIPELINE_SLACK_WEBHOOK": "https://hooks.example/canary"})
+    secrets = Secrets.read({"ML_PIPELINE_SLACK_WEBHOOK": "https://hooks.example/canary"})
     assert "canary" not in repr(secrets)
     assert list(secrets.plain()) == ["https://hooks.example/canary"]
-    assert list(read_secrets({"MLFLOW_TRACKING_TOKEN": ""}).plain()) == []
+    assert list(Secrets.read({"MLFLOW_TRACKING_TOKEN": ""}).plain()) == []
 
 
 @pytest.mark.parametrize("webhook", ["canary", "http://evil.example/canary", "https://[canary"])
 def test_a_webhook_that_is_no_web_address_is_refused_unseen(webhook) -> None:
     with pytest.raises(ConfigurationError) as refused:
-        read_secrets({"ML_PIPELINE_SLACK_WEBHOOK": webhook})
+        Secrets.read({"ML_PIPELINE_SLACK_WEBHOOK": webhook})
     assert str(refused.value) == (
         "ML_PIPELINE_SLACK_WEBHOOK: must be an https:// address (http:// only on this machine)"
     )

@@ -30,9 +30,8 @@ NATURAL_RANGE: Mapping[MetricName, tuple[float, float]] = {
     MetricName.F1: (0, 1),
     MetricName.ROC_AUC: (0, 1),
 }
-_LOWER_IS_BETTER = frozenset(
-    {MetricName.MAE, MetricName.RMSE, MetricName.MAPE, MetricName.LOG_LOSS}
-)
+#: As in `domain.metrics`, which brings numpy along.
+LOWER_IS_BETTER = frozenset({MetricName.MAE, MetricName.RMSE, MetricName.MAPE, MetricName.LOG_LOSS})
 _OPTION = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _EXTRA = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
@@ -70,7 +69,7 @@ def _gate(metric: MetricPolicy, gate: GatePolicy) -> Iterator[Problem]:
         message = f"must lie between metric.min {metric.min:g} and metric.max {metric.max:g}"
         yield key, gate.limit, message
         return
-    lower = metric.name in _LOWER_IS_BETTER
+    lower = metric.name in LOWER_IS_BETTER
     if gate.limit == (metric.max if lower else metric.min):
         side = "below metric.max" if lower else "above metric.min"
         message = f"lets every believable {metric.name} through: it must be {side}"

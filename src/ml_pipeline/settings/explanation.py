@@ -1,19 +1,27 @@
 """What `ml-pipeline config` shows: every effective value and where it came from."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 from pydantic import BaseModel
 
 from ml_pipeline.settings.faults import dotted, shown
 from ml_pipeline.settings.model import Configuration, Settings
 
-Row = tuple[str, str, str]
 DEFAULT = "default"
 _UNSET = "(not set)"
 
 
-def rows(settings: Settings) -> Sequence[Row]:
-    """Key, value as TOML would write it, and origin, in the configuration's order.
+class Row(NamedTuple):
+    """One key."""
+
+    key: str
+    value: str
+    origin: str
+
+
+def explain(settings: Settings) -> Sequence[Row]:
+    """Every key with its value as TOML would write it and its origin, in the configuration's order.
 
     Of what the project names itself, such as `[data.columns]`, only what is set is listed.
     """
@@ -22,7 +30,7 @@ def rows(settings: Settings) -> Sequence[Row]:
         for path, value, free in _leaves((name,), getattr(settings, name)):
             origin = settings.origins.get(dotted(path), DEFAULT)
             if not (free and origin == DEFAULT):
-                found.append((dotted(path), value, origin))
+                found.append(Row(dotted(path), value, origin))
     return found
 
 

@@ -55,13 +55,6 @@ def load(
     return _settings(project, project.file, found.sections, origins)
 
 
-def explain(settings: Settings) -> Sequence[tuple[str, str, str]]:
-    """Key, value and origin of everything that is set or has a default, in order."""
-    from ml_pipeline.settings.explanation import rows  # noqa: PLC0415  # `config` only
-
-    return rows(settings)
-
-
 def _taken(overrides: Sequence[Given]) -> Reading:
     reading = Reading()
     for one in overrides:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
+from typing import Self
 from urllib.parse import urlsplit
 
 from pydantic import SecretStr
@@ -29,24 +30,24 @@ class Secrets:
     mlflow_tracking_uri: SecretStr | None = None
     mlflow_tracking_token: SecretStr | None = None
 
+    @classmethod
+    def read(cls, environ: Mapping[str, str]) -> Self:
+        """The secrets that are set; an empty variable is not set.
+
+        Raises:
+            ConfigurationError: the webhook is no web address; its value is not named.
+        """
+        given = {name: environ.get(variable, "").strip() for name, variable in VARIABLES.items()}
+        webhook = given["slack_webhook"]
+        if webhook and not _is_web_address(webhook):
+            allowed = "must be an https:// address (http:// only on this machine)"
+            raise error([Fault(origin=VARIABLES["slack_webhook"], message=allowed)])
+        return cls(**{name: SecretStr(text) for name, text in given.items() if text})
+
     def plain(self) -> Iterable[str]:
         """Every secret that is set, in plain text, so that it can be masked where it turns up."""
         values = (getattr(self, field.name) for field in fields(self))
         return [value.get_secret_value() for value in values if value is not None]
-
-
-def read(environ: Mapping[str, str]) -> Secrets:
-    """The secrets that are set; an empty variable is not set.
-
-    Raises:
-        ConfigurationError: the webhook is no web address; its value is not named.
-    """
-    given = {name: environ.get(variable, "").strip() for name, variable in VARIABLES.items()}
-    webhook = given["slack_webhook"]
-    if webhook and not _is_web_address(webhook):
-        allowed = "must be an https:// address (http:// only on this machine)"
-        raise error([Fault(origin=VARIABLES["slack_webhook"], message=allowed)])
-    return Secrets(**{name: SecretStr(text) for name, text in given.items() if text})
 
 
 def _is_web_address(text: str) -> bool:
