@@ -57,9 +57,14 @@ def dotted(path: Sequence[str | int]) -> str:
         if isinstance(part, int):
             text += f"[{part}]"
             continue
-        name = part if _BARE.fullmatch(part) else json.dumps(part, ensure_ascii=False)
+        name = part if _BARE.fullmatch(part) else quoted(part)
         text += f".{name}" if text else name
     return text
+
+
+def quoted(text: str) -> str:
+    """A text as a TOML string."""
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def shown(path: Sequence[str | int], value: object, *, whole: bool = False) -> str:

@@ -1,0 +1,41 @@
+"""One look at a whole project."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ml_pipeline.settings.survey import roles, tools
+from ml_pipeline.settings.survey.columns import Choice, choose
+from ml_pipeline.settings.survey.scripts import Script, scripts
+from ml_pipeline.settings.survey.tables import Column, Table, tables
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Survey:
+    """What was seen of a project; `training` are candidates, the likeliest first."""
+
+    source: Path
+    scripts: Sequence[Script]
+    training: Sequence[Script]
+    dependencies: frozenset[str]
+    table: Table | None
+    choice: Choice
+
+    @property
+    def target(self) -> Column | None:
+        """The target's column as measured."""
+        return self.table.column(self.choice.target) if self.table else None
+
+
+def survey(source: Path) -> Survey:
+    """Look at scripts, tables and tools; nothing of the project runs."""
+    found = scripts(source)
+    choice, table = choose(source, tables(source), found)
+    return Survey(
+        source=source,
+        scripts=found,
+        training=roles.training(found),
+        dependencies=tools.dependencies(source),
+        table=table,
+        choice=choice,
+    )

@@ -1,0 +1,137 @@
+"""Tables of the project, measured: columns, types, ranges, gaps."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ml_pipeline.settings.survey.files import in_tests, walk
+
+if TYPE_CHECKING:
+    import polars as pl
+
+_MANY_ROWS_TO_INFER = 100_000
+_FEW_VALUES = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Column:
+    """One column; `low` and `high` are measured, None where the column has no order.
+
+    `values` are all of them, sorted, when they are few.
+    """
+
+    name: str
+    kind: str
+    missing_share: float
+    distinct: int
+    low: Any = None
+    high: Any = None
+    values: tuple[Any, ...] = ()
+
+    @property
+    def is_number(self) -> bool:
+        """Whether it can be computed with."""
+        return self.kind in {"number", "integer", "boolean"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """One file of rows; `fault` says why it could not be read."""
+
+    path: Path
+    rows: int = 0
+    columns: tuple[Column, ...] = ()
+    fault: str = field(default="")
+
+    def column(self, name: str) -> Column | None:
+        """The column of that name."""
+        return next((column for column in self.columns if column.name == name), None)
+
+
+def tables(source: Path) -> Sequence[Path]:
+    """CSV and Parquet files outside the tests, the largest first."""
+    found = [path for path in walk(source, ".csv", ".parquet") if not in_tests(path)]
+    return sorted(found, key=lambda path: (-(source / path).stat().st_size, path))
+
+
+def header(file: Path) -> Sequence[str]:
+    """The columns' names.
+
+    Raises:
+        ValueError: the file cannot be read as a table; says why.
+    """
+    import polars as pl  # noqa: PLC0415  # only where a table is looked at
+
+    try:
+        return _scan(file, rows_to_infer=1).collect_schema().names()
+    except (pl.exceptions.PolarsError, OSError, UnicodeDecodeError) as error:
+        raise ValueError(str(error).splitlines()[0]) from error
+
+
+def measured(source: Path, path: Path) -> Table:
+    """The table with every column measured over all its rows."""
+    import polars as pl  # noqa: PLC0415  # only where a table is looked at
+
+    try:
+        frame = _scan(source / path, rows_to_infer=_MANY_ROWS_TO_INFER).collect()
+    except (pl.exceptions.PolarsError, OSError, UnicodeDecodeError) as error:
+        return Table(path=path, fault=str(error).splitlines()[0])
+    columns = tuple(_column(frame[name]) for name in frame.columns)
+    return Table(path=path, rows=frame.height, columns=columns)
+
+
+def naive_error(source: Path, path: Path, target: str, metric: str) -> float | None:
+    """What a model that always gives the same answer would score; None where that says little."""
+    import polars as pl  # noqa: PLC0415  # only where a table is looked at
+
+    frame = _scan(source / path, rows_to_infer=_MANY_ROWS_TO_INFER).select(target).collect()
+    values = frame[target].drop_nulls()
+    if metric == "accuracy" and len(values):
+        return float(values.value_counts()["count"].max()) / len(values)  # type: ignore[arg-type]
+    numbers = values.cast(pl.Float64, strict=False).drop_nulls().drop_nans()
+    if len(numbers) == 0:
+        return None
+    if metric == "mae":
+        return float((numbers - numbers.median()).abs().mean())  # type: ignore[arg-type]
+    if metric == "rmse":
+        return float(numbers.std(ddof=0))  # type: ignore[arg-type]
+    return None
+
+
+def _scan(file: Path, *, rows_to_infer: int) -> "pl.LazyFrame":
+    import polars as pl  # noqa: PLC0415  # only where a table is looked at
+
+    if file.suffix == ".parquet":
+        return pl.scan_parquet(file)
+    return pl.scan_csv(file, try_parse_dates=True, infer_schema_length=rows_to_infer)
+
+
+def _column(series: "pl.Series") -> Column:
+    present = series.drop_nulls()
+    kind = _kind(series)
+    ordered = kind in {"number", "integer", "time"} and len(present) > 0
+    distinct = present.n_unique()
+    few = distinct <= _FEW_VALUES
+    return Column(
+        name=series.name,
+        kind=kind,
+        missing_share=series.null_count() / max(1, len(series)),
+        distinct=distinct,
+        low=present.min() if ordered else None,
+        high=present.max() if ordered else None,
+        values=tuple(present.unique().sort().to_list()) if few else (),
+    )
+
+
+def _kind(series: "pl.Series") -> str:
+    import polars as pl  # noqa: PLC0415  # only where a table is looked at
+
+    dtype = series.dtype
+    if dtype.is_integer():
+        return "integer"
+    if dtype.is_numeric():
+        return "number"
+    if dtype.is_temporal():
+        return "time"
+    return "boolean" if series.dtype.is_(pl.Boolean) else "text"
