@@ -44,14 +44,20 @@ class Latencies:
         return tuple(min(values_ms[bisect_left(counts, rank)], self.max_ms) for rank in ranks)
 
     def _cumulated(self) -> tuple[list[int], list[float]]:
-        """How many stayed within each recorded value, in one pass: hdrh makes one a quantile.
+        """How many stayed within each recorded value.
 
-        hdrh's own `get_value_at_percentile` rounds the rank, so that the p99 of 60 is the 59th.
+        Not by hdrh's own `get_value_at_percentile`, which rounds the rank, so that the p99 of 60
+        is the 59th; nor by its iterator, which takes 20 times as long.
         """
+        one, total = self._histogram, 0
         counts, values_ms = [], []
-        for item in self._histogram.get_recorded_iterator():
-            counts.append(int(item.total_count_to_this_value))
-            values_ms.append(item.value_iterated_to / 1e3)
+        for index in range(one.counts_len):
+            count = one.get_count_at_index(index)
+            if count:
+                total += count
+                counts.append(total)
+                lowest = one.get_value_from_index(index)
+                values_ms.append(one.get_highest_equivalent_value(lowest) / 1e3)
         return counts, values_ms
 
     @property
