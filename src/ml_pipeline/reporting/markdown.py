@@ -23,10 +23,13 @@ from ml_pipeline.reporting.wording import duration, line, measured, number, verd
 
 #: GitHub cuts a comment at 65,536 characters; others are about as strict.
 MOST_BYTES = 60_000
-_ACTIVE = re.compile(r"([\\`*_{}\[\]()#|~$^+!=-])")
-#: Mentions, issue numbers, bare links and commit ids become links by themselves, also when
-#: escaped; a zero-width space after the first character keeps them text.
-_LINKING = re.compile(r"(@|#(?=\d)|\bGH(?=-\d)|:(?=//)|\bwww(?=\.)|\b[0-9a-f]{6}(?=[0-9a-f]))")
+_ACTIVE = re.compile(r"([\\`*_\[\]#|~$])")
+#: What makes a list, a heading or a rule where a line begins with it: a backslash goes after
+#: the digits of `1.`, before any other.
+_LEADING = re.compile(r"^(\d+(?=[.)](?:\s|$))|(?=[-+=]))")
+#: Mentions, issue numbers and bare links become links by themselves, also when escaped; a
+#: zero-width space after the first character keeps them text.
+_LINKING = re.compile(r"(@|#(?=\d)|\bGH(?=-\d)|:(?=//)|\bwww(?=\.))", re.IGNORECASE)
 _APART = "\u200b"
 
 
@@ -36,8 +39,34 @@ def plain(text: str, longest: int = 300) -> str:
     >>> plain("a|b <b> *c*")
     'a\\|b &lt;b&gt; \\*c\\*'
     """
-    apart = _LINKING.sub(rf"\1{_APART}", line(text, longest))
-    return _ACTIVE.sub(r"\\\1", html.escape(apart, quote=False))
+    return _inert(_literal(line(text, longest)))
+
+
+def prose(text: str, longest: int = 600) -> str:
+    """Like `plain`, but what stands between backticks is code, to be copied as it is.
+
+    Not for table cells, where code cannot hold a pipe.
+
+    >>> prose("run `a_b`")
+    'run `a_b`'
+    """
+    parts = line(text, longest).split("`")
+    if len(parts) % 2 == 0 or "" in parts[1::2]:
+        return plain(text, longest)
+    told = (f"`{part}`" if place % 2 else _literal(part) for place, part in enumerate(parts))
+    return _inert("".join(told))
+
+
+def _literal(text: str) -> str:
+    return _ACTIVE.sub(r"\\\1", _html(text))
+
+
+def _inert(text: str) -> str:
+    return _LEADING.sub(r"\1\\", text)
+
+
+def _html(text: str) -> str:
+    return html.escape(_LINKING.sub(rf"\1{_APART}", text), quote=False)
 
 
 def block(text: str, longest: int = 3000) -> str:
@@ -73,7 +102,7 @@ def _verdict(run: RunRecord) -> str:
     verdict = VERDICTS[run.outcome]
     head = f"{verdict.mark} **{verdict.title}**: {plain(run.model)}"
     told = f" (exit code {run.exit_code}, {duration(run.duration_s)})"
-    return f"{head}{told}\n\n{plain(run.message, 600)}".rstrip()
+    return f"{head}{told}\n\n{prose(run.message)}".rstrip()
 
 
 def _overridden(run: RunRecord) -> list[str]:
@@ -86,10 +115,10 @@ def _why(run: RunRecord) -> list[str]:
     for result in culprits(run)[:6]:
         told.append(f"**{plain(title(result.stage))}**: {sign(result).title}")
         if result.message not in ("", run.message):
-            told[-1] += f", {plain(result.message)}"
-        items = [f"- {plain(verdict_of(c), 200)} {plain(c.message, 200)}" for c in red(result)[:8]]
-        told += ["\n".join(items).strip()] if items else []
-        told += [f"**What to do:** {plain(result.remedy)}"] if result.remedy else []
+            told[-1] += f", {prose(result.message)}"
+        items = [f"- ❌ {plain(verdict_of(check), 200)}" for check in red(result)[:8]]
+        told += ["\n".join(items)] if items else []
+        told += [f"**What to do:** {prose(result.remedy)}"] if result.remedy else []
     return told
 
 
@@ -176,11 +205,11 @@ def _stage(result: StageResult) -> list[str]:
         parts.append(_table(("Metric", "Value"), [(n, number(v)) for n, v in metrics]))
     logs = [text for text in (result.message, *(c.message for c in red(result))) if "\n" in text]
     parts += [block(text) for text in logs[:5]]
-    return [_folded(f"{plain(title(result.stage))}: {sign(result).title}", "\n\n".join(parts))]
+    return [_folded(f"{line(title(result.stage), 80)}: {sign(result).title}", "\n\n".join(parts))]
 
 
 def _folded(name: str, content: str) -> str:
-    return f"<details><summary>{name}</summary>\n\n{content}\n\n</details>"
+    return f"<details><summary>{_html(name)}</summary>\n\n{content}\n\n</details>"
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

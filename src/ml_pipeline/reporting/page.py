@@ -13,7 +13,7 @@ from ml_pipeline.domain.evidence import RunRecord, StageResult
 from ml_pipeline.reporting import story, wording
 from ml_pipeline.reporting.contest import contest, table
 from ml_pipeline.reporting.plots import load, metrics, rollout, stages
-from ml_pipeline.reporting.plots.svg import Figure
+from ml_pipeline.reporting.plots.svg import Figure, tag
 from ml_pipeline.reporting.recordings import Load, Predictions, Recordings, Rollout
 
 _TEMPLATES = Path(__file__).parent / "templates"
@@ -75,12 +75,26 @@ def _own(name: str) -> Markup:
     return Markup((_TEMPLATES / name).read_text("utf-8"))  # noqa: S704 - our file, no input
 
 
+def prose(text: str) -> Markup:
+    """Text with what stands between backticks as code; a backtick without a partner stays.
+
+    >>> prose("use `a<b`!")
+    Markup('use <code>a&lt;b</code>!')
+    """
+    parts = text.split("`")
+    if len(parts) % 2 == 0:
+        parts[-2:] = [f"{parts[-2]}`{parts[-1]}"]
+    marked = (tag("code", part) if place % 2 else part for place, part in enumerate(parts))
+    return Markup("").join(marked)
+
+
 def _words() -> dict[str, Any]:
     """What the template calls; all of it is tested on its own."""
     return {
         "signs": {status.value: sign for status, sign in story.SIGNS.items()},
         "title": story.title,
         "red": story.red,
+        "prose": prose,
         "sign": story.sign,
         "duration": wording.duration,
         "line": wording.line,

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -55,7 +56,8 @@ def _write(path: Path, content: str) -> Path:
         unfinished.write_text(content, encoding="utf-8")
         unfinished.replace(path)
     except OSError as error:
-        unfinished.unlink(missing_ok=True)
+        with suppress(OSError):
+            unfinished.unlink(missing_ok=True)
         raise StorageError(
             f"{path} could not be written: {error.strerror or error}",
             remedy="Free space or allow writing there, then run `ml-pipeline report` again.",

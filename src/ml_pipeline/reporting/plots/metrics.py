@@ -24,11 +24,14 @@ def comparison(contest: Contest) -> Figure:
     head = svg.TOP + 15 * len(limits)
     floor = head + _ROW * len(shown)
     parts = [_scale(x, floor)]
+    parts += [
+        svg.rule((x.at(limit), floor), (x.at(limit), svg.TOP + 15 * place - 8), "limit")
+        for place, (_, limit) in enumerate(limits)
+    ]
     for place, (name, limit) in enumerate(limits):
         at, y = x.at(limit), svg.TOP + 15 * place
         side = "end" if at > (x.start + x.end) / 2 else ""
         words = f"limit, by {name}: {number(limit)}"
-        parts += [svg.rule((at, floor), (at, y - 8), "limit")]
         parts += [svg.text(at - 6 if side else at + 6, y, words, side)]
     for place, (kind, name, value) in enumerate(shown):
         y = head + _ROW * (place + 0.6)

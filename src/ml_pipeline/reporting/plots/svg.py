@@ -131,6 +131,8 @@ def frame(x: Axis, y: Axis, shown: Sequence[tuple[float, str]], unit: str) -> Ma
 
 def hits(x: Axis, y: Axis, tips: Sequence[tuple[float, str]]) -> Markup:
     """Invisible strips, one a value on x, that tell their numbers under the pointer."""
+    if not tips:
+        return Markup()
     places = [x.at(value) for value, _ in tips]
     edges = [x.start, *((a + b) / 2 for a, b in pairwise(places)), x.end]
     strips = zip(pairwise(edges), tips, strict=True)
