@@ -1,0 +1,193 @@
+"""Servable forms of a trained artifact: `python export_model.py spec.json`.
+
+Run by the project's Python with the converters laid over its environment. `format` "skops" writes
+the bare model again; "onnx" writes candidates, best first, of which the caller keeps the first
+that predicts what the trained model predicts:
+
+    double   numbers enter as float64, and as float32 only what the trained model itself computes
+             with in float32 (trees of scikit-learn, XGBoost): nothing is rounded twice
+    float    all in float32, for operators ONNX Runtime has only in float32
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ml_pipeline.entry.trained_artifact import (
+        CONFIGURATION,
+        Refusal,
+        is_booster,
+        load,
+        one_line,
+        run,
+        versions,
+    )
+else:
+    from trained_artifact import (
+        CONFIGURATION,
+        Refusal,
+        is_booster,
+        load,
+        one_line,
+        run,
+        versions,
+    )
+
+#: Ensembles whose ONNX form compares in float32, by the start of their class's name.
+_TREES = (
+    "DecisionTree", "ExtraTree", "RandomForest", "GradientBoosting", "HistGradientBoosting",
+    "XGB", "LGBM",
+)  # fmt: skip
+_DOUBLE, _FLOAT = 11, 1  # onnx.TensorProto's own numbers
+_REMEDY = "Set package.format to 'skops', or give package.export a command that writes ONNX."
+
+
+def export(spec: dict[str, Any]) -> dict[str, Any]:
+    """What the program answers: `candidates`, each a `name` and a `file`, and `versions`."""
+    model = load(spec)
+    folder = spec["folder"]
+    if spec["format"] == "skops":
+        path = f"{folder}/model.skops"
+        import_module("skops.io").dump(model, path)
+        return {"candidates": [{"name": "skops", "file": path}], "versions": versions()}
+    candidates, faults = [], []
+    for name, convert in _conversions(model, spec).items():
+        try:
+            content = convert()
+        except Exception as error:  # noqa: BLE001 - converters raise of every kind
+            faults.append(f"{name}: {type(error).__name__}: {one_line(error)}")
+            continue
+        path = f"{folder}/{name}.onnx"
+        with open(path, "wb") as file:  # noqa: PTH123 - a text
+            file.write(content)
+        candidates.append({"name": name, "file": path})
+    if not candidates:
+        message = f"{spec['artifact']} cannot be converted to ONNX: {'; '.join(faults)}"
+        raise Refusal(CONFIGURATION, message, _REMEDY)
+    return {"candidates": candidates, "versions": versions()}
+
+
+def _conversions(model: Any, spec: dict[str, Any]) -> dict[str, Callable[[], bytes]]:
+    if is_booster(model):
+        return {"booster": lambda: _booster(model, spec)}
+    if type(model).__module__.startswith("catboost"):
+        return {"catboost": lambda: _catboost(model, spec)}
+    return {
+        "double": lambda: _sklearn(_rounded_as_trained(model), model, spec, "DoubleTensorType"),
+        "float": lambda: _sklearn(model, model, spec, "FloatTensorType"),
+    }
+
+
+def _sklearn(model: Any, trained: Any, spec: dict[str, Any], tensor: str) -> bytes:
+    """Convert, taking all columns at once where possible, else each by its name."""
+    _register_others()
+    texts = any(column["type"] == "string" for column in spec["columns"])
+    if texts:
+        return _converted(model, trained, _by_name(spec, tensor))
+    try:
+        return _converted(model, trained, _at_once(spec, tensor))
+    except RuntimeError:  # a step that picks columns by name
+        return _converted(model, trained, _by_name(spec, tensor))
+
+
+def _converted(model: Any, trained: Any, inputs: list[tuple[str, Any]]) -> bytes:
+    options = {"zipmap": False} if hasattr(trained, "classes_") else None
+    proto = import_module("skl2onnx").convert_sklearn(
+        model, initial_types=inputs, options={id(model): options} if options else None
+    )
+    # A tree ensemble of ONNX gives float32, whatever its converter declares for float64 rows.
+    trees = {
+        name for node in proto.graph.node if node.op_type.startswith("TreeEnsemble")
+        for name in node.output
+    }  # fmt: skip
+    for output in proto.graph.output:
+        kind = output.type.tensor_type
+        if output.name in trees and kind.elem_type == _DOUBLE:
+            kind.elem_type = _FLOAT
+    content: bytes = proto.SerializeToString()
+    return content
+
+
+def _at_once(spec: dict[str, Any], tensor: str) -> list[tuple[str, Any]]:
+    types = import_module("skl2onnx.common.data_types")
+    return [("rows", getattr(types, tensor)([None, len(spec["columns"])]))]
+
+
+def _by_name(spec: dict[str, Any], tensor: str) -> list[tuple[str, Any]]:
+    types = import_module("skl2onnx.common.data_types")
+    kinds = {"string": types.StringTensorType}
+    number = getattr(types, tensor)
+    return [
+        (column["name"], kinds.get(column["type"], number)([None, 1])) for column in spec["columns"]
+    ]
+
+
+def _rounded_as_trained(model: Any) -> Any:
+    """The model with a cast to float32 right before its trees, where they round too."""
+    steps = list(getattr(model, "steps", [("model", model)]))
+    if not type(steps[-1][1]).__name__.startswith(_TREES):
+        return model
+    pipeline = import_module("sklearn.pipeline").Pipeline
+    numpy = import_module("numpy")
+    cast = import_module("skl2onnx.sklapi").CastTransformer(dtype=numpy.float32)
+    return pipeline([*steps[:-1], ("as_float32", cast), steps[-1]])
+
+
+def _register_others() -> None:
+    """Teach skl2onnx the estimators of XGBoost and LightGBM where they are installed."""
+    convert = import_module("skl2onnx")
+    shapes = import_module("skl2onnx.common.shape_calculator")
+    for library, names in _OTHERS.items():
+        if not find_spec(library) or not find_spec("onnxmltools"):
+            continue
+        module = import_module(library)
+        for name, (converters, function, kind) in names.items():
+            converter = getattr(import_module(f"onnxmltools.convert.{converters}"), function)
+            shape = getattr(shapes, f"calculate_linear_{kind}_output_shapes")
+            options = {"nocl": [True, False], "zipmap": [True, False, "columns"]}
+            convert.update_registered_converter(
+                getattr(module, name), library + name, shape, converter,
+                options=options if kind == "classifier" else None,
+            )  # fmt: skip
+
+
+_XGB = "xgboost.operator_converters.XGBoost"
+_LGB = "lightgbm.operator_converters.LightGbm"
+_OTHERS = {
+    "xgboost": {
+        "XGBRegressor": (_XGB, "convert_xgboost", "regressor"),
+        "XGBClassifier": (_XGB, "convert_xgboost", "classifier"),
+    },
+    "lightgbm": {
+        "LGBMRegressor": (_LGB, "convert_lightgbm", "regressor"),
+        "LGBMClassifier": (_LGB, "convert_lightgbm", "classifier"),
+    },
+}
+
+
+def _booster(model: Any, spec: dict[str, Any]) -> bytes:
+    types = import_module("onnxmltools.convert.common.data_types")
+    convert = import_module("onnxmltools.convert")
+    inputs = [("rows", types.FloatTensorType([None, len(spec["columns"])]))]
+    if type(model).__module__.startswith("xgboost"):
+        model.feature_names = None  # the converter knows only f0, f1, …
+        proto = convert.convert_xgboost(model, initial_types=inputs)
+    else:
+        proto = convert.convert_lightgbm(model, initial_types=inputs, zipmap=False)
+    content: bytes = proto.SerializeToString()
+    return content
+
+
+def _catboost(model: Any, spec: dict[str, Any]) -> bytes:
+    path = f"{spec['folder']}/catboost.onnx"
+    model.save_model(path, format="onnx")
+    with open(path, "rb") as file:  # noqa: PTH123 - a text
+        return file.read()
+
+
+if __name__ == "__main__":
+    run(export)

@@ -1,0 +1,169 @@
+"""What a model server answers: /ping, /invocations and /metrics."""
+
+import asyncio
+import logging
+import os
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from http import HTTPStatus
+
+import orjson
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Histogram,
+    ProcessCollector,
+    generate_latest,
+)
+
+from ml_pipeline.domain.chaos import Chaos
+from ml_pipeline.domain.errors import DataError
+from ml_pipeline.serving.http import Request, Response
+from ml_pipeline.serving.requests import Query, parse_csv, parse_json
+from ml_pipeline.serving.rows import Schema
+from ml_pipeline.serving.servable import Servable
+
+_LOG = logging.getLogger(__name__)
+#: The longest body taken, and the longest that is worked on without leaving the event loop.
+BODY_BYTES = 16 * 1024 * 1024
+_INLINE_BYTES = 64 * 1024
+_BUCKETS_S = (0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
+_PROMETHEUS = b"text/plain; version=0.0.4; charset=utf-8"
+_PARSERS: dict[str, Callable[[bytes, Schema], Query]] = {
+    "": parse_json,
+    "application/json": parse_json,
+    "text/csv": parse_csv,
+}
+
+
+class ModelApp:
+    """One loaded model behind HTTP.
+
+    Args:
+        servable: the model.
+        slot: name of the deployment.
+        version: what is deployed; every answer carries both in `X-Model-Slot`, `X-Model-Version`.
+        chaos: what it does wrong to /invocations, as a drill.
+        die: ends the process when the drill is a crash.
+    """
+
+    def __init__(
+        self,
+        servable: Servable,
+        *,
+        slot: str,
+        version: str,
+        chaos: Chaos,
+        die: Callable[[int], object] = os._exit,
+    ) -> None:
+        self._servable = servable
+        self._chaos = chaos
+        self._die = die
+        self._received = 0
+        self._headers = f"x-model-slot: {slot}\r\nx-model-version: {version}\r\n".encode("ascii")
+        self._metrics = _Metrics(slot, version)
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="large-batches")
+        self._ping = orjson.dumps({
+            "status": "ok", "slot": slot, "version": version, "digest": servable.info.digest,
+        })  # fmt: skip
+        self._routes: dict[str, tuple[str, Callable[[Request], Response | Awaitable[Response]]]]
+        self._routes = {
+            "/ping": ("GET", lambda _: self._answer(200, self._ping)),
+            "/health": ("GET", lambda _: self._answer(200, self._ping)),
+            "/metrics": ("GET", lambda _: self._answer(200, self._metrics.text(), _PROMETHEUS)),
+            "/invocations": ("POST", self._invoke),
+        }
+
+    def __call__(self, request: Request) -> Response | Awaitable[Response]:
+        """Answer a request, now or later."""
+        route = self._routes.get(request.path)
+        if route is None:
+            return self.refusal(404, f"there is nothing at {request.path[:100]!r}")
+        allowed, handle = route
+        if request.method != allowed and (request.method, allowed) != ("HEAD", "GET"):
+            return self.refusal(405, f"{request.path} takes {allowed}, not {request.method}")
+        return handle(request)
+
+    def refusal(self, status: int, message: str, remedy: str = "") -> Response:
+        """An error as MLflow's server words it, with what to do about it."""
+        body = {"error_code": HTTPStatus(status).name, "message": message}
+        return self._answer(status, orjson.dumps(body | ({"remedy": remedy} if remedy else {})))
+
+    def _answer(self, status: int, body: bytes, content_type: bytes | None = None) -> Response:
+        return Response(status, body, content_type or b"application/json", self._headers)
+
+    def _invoke(self, request: Request) -> Response | Awaitable[Response]:
+        started = asyncio.get_running_loop().time()
+        self._received += 1
+        if self._chaos.crashes(self._received):
+            self._die(1)
+        fails = self._chaos.fails(self._received)
+        if fails or self._chaos.slow_ms or len(request.body) > _INLINE_BYTES:
+            return self._invoke_later(request, started, fails=fails)
+        return self._measured(self._predict(request), started)
+
+    async def _invoke_later(self, request: Request, started: float, *, fails: bool) -> Response:
+        loop = asyncio.get_running_loop()
+        if self._chaos.slow_ms:
+            await asyncio.sleep(self._chaos.slow_ms / 1000)
+        if fails:
+            response = self.refusal(500, "a drill: this deployment was made to fail")
+        elif len(request.body) > _INLINE_BYTES:
+            response = await loop.run_in_executor(self._pool, self._predict, request)
+        else:
+            response = self._predict(request)
+        return self._measured(response, started)
+
+    def _measured(self, response: Response, started: float) -> Response:
+        self._metrics.count(response.status, asyncio.get_running_loop().time() - started)
+        return response
+
+    def _predict(self, request: Request) -> Response:
+        kind = request.content_type.partition(";")[0].strip()
+        parse = _PARSERS.get(kind)
+        if parse is None:
+            taken = "application/json or text/csv"
+            return self.refusal(415, f"/invocations takes {taken}, not {kind[:100]!r}")
+        try:
+            query = parse(request.body, self._servable.schema)
+        except DataError as error:
+            return self.refusal(400, str(error), error.remedy)
+        try:
+            predictions = self._servable.predict(query.batch, query.output)
+        except DataError as error:
+            _LOG.warning("%s", error)
+            return self.refusal(500, str(error), error.remedy)
+        except Exception:  # noqa: BLE001 - the log keeps the traceback, the client an answer
+            _LOG.exception("a request met a bug")
+            return self.refusal(500, "a bug in the model server; its log has the traceback")
+        return self._answer(200, orjson.dumps({"predictions": predictions}))
+
+
+class _Metrics:
+    """What Prometheus reads here."""
+
+    def __init__(self, slot: str, version: str) -> None:
+        self._registry = CollectorRegistry()
+        ProcessCollector(registry=self._registry)
+        names = ("slot", "version")
+        self._requests = Counter(
+            "ml_pipeline_model_requests", "Prediction requests by status of their answer.",
+            (*names, "status"), registry=self._registry,
+        )  # fmt: skip
+        self._seconds = Histogram(
+            "ml_pipeline_model_request_seconds", "Seconds from a whole request to its answer.",
+            names, buckets=_BUCKETS_S, registry=self._registry,
+        ).labels(slot, version)  # fmt: skip
+        self._labels = (slot, version)
+        self._by_status: dict[int, Counter] = {}
+
+    def count(self, status: int, seconds: float) -> None:
+        counter = self._by_status.get(status)
+        if counter is None:
+            counter = self._requests.labels(*self._labels, str(status))
+            self._by_status[status] = counter
+        counter.inc()
+        self._seconds.observe(seconds)
+
+    def text(self) -> bytes:
+        return generate_latest(self._registry)

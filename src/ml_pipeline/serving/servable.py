@@ -1,0 +1,147 @@
+"""A package loaded and ready to predict. Only ONNX and skops are ever loaded here."""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NoReturn, Protocol
+
+from numpy.typing import NDArray
+
+from ml_pipeline.domain.errors import DataError
+from ml_pipeline.ports.models import PackageInfo
+from ml_pipeline.serving.package import Manifest, PackageFormat, Task, read_package
+from ml_pipeline.serving.requests import Output
+from ml_pipeline.serving.rows import Batch, Schema
+
+Label = str | int | float
+
+
+class Engine(Protocol):
+    """One format's way to predict."""
+
+    def values(self, batch: Batch) -> NDArray[Any]:
+        """Numbers or labels, shape (n,) or (n, 1); a classifier may give (n, classes) likelihoods.
+
+        Raises:
+            DataError: the rows are not what the model takes.
+        """
+
+    def probabilities(self, batch: Batch) -> NDArray[Any] | None:
+        """Probabilities, shape (n, classes); None when the model gives none."""
+
+    @property
+    def probability_labels(self) -> Sequence[Label]:
+        """The label of each probability, as the model itself knows it; empty when it does not."""
+
+
+class Servable:
+    """A loaded package.
+
+    Args:
+        manifest: what the package says it is.
+        engine: the loaded model.
+        info: what its folder holds.
+    """
+
+    def __init__(self, manifest: Manifest, engine: Engine, info: PackageInfo) -> None:
+        self.manifest = manifest
+        self.info = info
+        self.schema = Schema(manifest.columns)
+        self._engine = engine
+        self._positions = {label: at for at, label in enumerate(manifest.classes)}
+
+    def predict(self, batch: Batch, output: Output = Output.LABEL) -> list[Label]:
+        """One prediction a row, in order.
+
+        Args:
+            batch: rows of `schema`.
+            output: the label itself, its position in the project's classes (a label that is a
+                number is its own position), or the positive class's probability.
+
+        Raises:
+            DataError: the model gives something else, or no finite number.
+        """
+        values = self._values(batch, output)
+        if values.shape != (len(batch),):
+            _refuse(f"gave values of shape {values.shape} for {len(batch)} rows")
+        if values.dtype.kind in "biuf":
+            return _finite(values.tolist())
+        labels = [str(label) for label in values]
+        if output is Output.LABEL:
+            return list[Label](labels)
+        return [self._position(label) for label in labels]
+
+    def _values(self, batch: Batch, output: Output) -> NDArray[Any]:
+        try:
+            if output is Output.PROBABILITY:
+                return self._positive(self._engine.probabilities(batch))
+            values = self._engine.values(batch)
+        except DataError:
+            raise
+        except Exception as error:  # noqa: BLE001 - a vendor's, of whatever type
+            reason = str(error).strip().splitlines() or [""]
+            _refuse(f"failed: {type(error).__name__}: {reason[0][:300]}", error)
+        if values.ndim == 2 and values.shape[1] == 1:
+            return values[:, 0]
+        if values.ndim == 2 and self.manifest.task is Task.CLASSIFICATION:
+            likeliest: NDArray[Any] = values.argmax(axis=1)
+            return likeliest
+        return values
+
+    def _position(self, label: str) -> float:
+        try:
+            return float(self._positions[label])
+        except KeyError:
+            known = ", ".join(self.manifest.classes) or "none"
+            _refuse(f"predicted {label!r}, which is not among its classes ({known})")
+
+    def _positive(self, probabilities: NDArray[Any] | None) -> NDArray[Any]:
+        if probabilities is None:
+            _refuse("gives no probabilities")
+        if probabilities.ndim != 2 or probabilities.shape[1] != 2:
+            _refuse("has not two classes, so that there is no one positive class")
+        labels = list(self._engine.probability_labels or self.manifest.probability_labels)
+        classes = self.manifest.classes
+        if not classes or not all(isinstance(label, str) for label in labels):
+            return probabilities[:, 1]
+        return probabilities[:, (labels or sorted(classes)).index(classes[1])]
+
+
+def load_servable(
+    package: Path, *, trusted_types: Sequence[str] = (), threads: int | None = None
+) -> Servable:
+    """Load a package after checking it against its manifest.
+
+    Args:
+        package: the folder.
+        trusted_types: what skops may load besides its own list; the package has no say in it.
+        threads: for one prediction; None leaves the choice to the libraries.
+
+    Raises:
+        DataError: the folder is not what it says, or the model does not load.
+    """
+    manifest, content, info = read_package(package)
+    try:
+        if manifest.format is PackageFormat.ONNX:
+            from ml_pipeline.serving.onnx_engine import OnnxEngine  # noqa: PLC0415 - heavy
+
+            return Servable(manifest, OnnxEngine(manifest, content, threads), info)
+        from ml_pipeline.serving.skops_engine import SkopsEngine  # noqa: PLC0415 - heavy
+
+        return Servable(manifest, SkopsEngine(content, trusted_types, threads), info)
+    except DataError as error:
+        raise DataError(f"the package {package}: {error}", remedy=error.remedy) from error
+
+
+def _finite(numbers: list[Label]) -> list[Label]:
+    if not all(map(math.isfinite, numbers)):  # type: ignore[arg-type]
+        row, value = next((at, one) for at, one in enumerate(numbers) if not math.isfinite(one))  # type: ignore[arg-type]
+        _refuse(f"predicted {value} for row {row}, which is no finite number")
+    return numbers
+
+
+def _refuse(what: str, cause: Exception | None = None) -> NoReturn:
+    raise DataError(
+        f"the model {what}",
+        remedy="Train a model that gives one finite number or one known label a row.",
+    ) from cause

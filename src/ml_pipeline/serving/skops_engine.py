@@ -1,0 +1,105 @@
+"""skops models: scikit-learn objects stored without pickle."""
+
+import warnings
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+import numpy as np
+import skops.io  # type: ignore[import-untyped]
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+from ml_pipeline.domain.errors import DataError
+from ml_pipeline.serving.package import ValueType
+from ml_pipeline.serving.rows import Batch
+from ml_pipeline.serving.servable import Label
+
+
+class SkopsEngine:
+    """Speaks `servable.Engine`.
+
+    Args:
+        content: the model's file.
+        trusted: types that may be loaded besides those skops trusts itself. It comes from the
+            caller: a list read from the model's own file would let the file trust itself.
+        threads: this process computes with at most so many from now on; None changes nothing.
+    """
+
+    def __init__(self, content: bytes, trusted: Sequence[str], threads: int | None) -> None:
+        self._model = _loaded(content, trusted)
+        if not hasattr(self._model, "predict"):
+            _refuse(f"holds a {type(self._model).__name__}, which cannot predict")
+        self._named = hasattr(self._model, "feature_names_in_")
+        if threads is not None:
+            threadpool_limits(limits=threads)
+
+    @property
+    def probability_labels(self) -> Sequence[Label]:
+        """The model's own classes."""
+        classes: list[Label] = np.asarray(getattr(self._model, "classes_", [])).tolist()
+        return classes
+
+    def values(self, batch: Batch) -> NDArray[Any]:
+        return np.asarray(self._model.predict(self._rows(batch)))
+
+    def probabilities(self, batch: Batch) -> NDArray[Any] | None:
+        if not hasattr(self._model, "predict_proba"):
+            return None
+        return np.asarray(self._model.predict_proba(self._rows(batch)))
+
+    def _rows(self, batch: Batch) -> Any:
+        return self._frame(batch) if self._named else self._array(batch)
+
+    def _frame(self, batch: Batch) -> Any:
+        """A table with names, for a model that was fitted with such."""
+        import polars as pl  # noqa: PLC0415 - heavy, and only models with names need it
+
+        return pl.DataFrame(
+            {
+                column.name: batch.texts[at] if at in batch.texts else _numbers(batch, at)
+                for at, column in enumerate(batch.columns)
+            }
+        )
+
+    def _array(self, batch: Batch) -> NDArray[Any]:
+        if not batch.texts:
+            return batch.numbers
+        rows = batch.numbers.astype(np.object_)
+        for at, texts in batch.texts.items():
+            rows[:, at] = texts
+        return rows
+
+
+def _numbers(batch: Batch, at: int) -> NDArray[Any]:
+    numbers = batch.numbers[:, at]
+    whole = batch.columns[at].type is ValueType.INT and not np.isnan(numbers).any()
+    return numbers.astype(np.int64) if whole else numbers
+
+
+def _loaded(content: bytes, trusted: Sequence[str]) -> Any:
+    try:
+        unknown = set(skops.io.get_untrusted_types(data=content)) - set(trusted)
+        if unknown:
+            _refuse_types(sorted(unknown))
+        with warnings.catch_warnings():
+            # Another version of scikit-learn wrote it: parity was checked when it was packaged.
+            warnings.filterwarnings("ignore", message="Trying to unpickle estimator")
+            return skops.io.loads(content, trusted=list(trusted))
+    except DataError:
+        raise
+    except Exception as error:  # noqa: BLE001 - it meets a file of any content
+        _refuse(f"does not load: {type(error).__name__}: {str(error)[:300]}", error)
+
+
+def _refuse_types(types: Sequence[str]) -> NoReturn:
+    raise DataError(
+        f"the skops model holds types that are not trusted: {', '.join(types)}",
+        remedy="Look at them, and list those you trust in train.trusted_types.",
+    )
+
+
+def _refuse(what: str, cause: Exception | None = None) -> NoReturn:
+    raise DataError(
+        f"the skops model {what}",
+        remedy="Package a fitted scikit-learn model, or set package.format to 'onnx'.",
+    ) from cause
