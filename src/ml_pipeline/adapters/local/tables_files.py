@@ -1,0 +1,208 @@
+"""Tables as files: CSV read as the text it is, Parquet as it is typed; both written whole.
+
+A CSV's cells stay text until somebody asks what they mean, so that rows which only move from
+one file to another (`split`, `comparable`, `sample`) leave it as they came: `007`, `1.50` and
+`9007199254740993` unchanged.
+"""
+
+import csv
+import io
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import polars as pl
+
+from ml_pipeline.domain.errors import DataError, StorageError
+
+PARQUET = ".parquet"
+_AS_CSV = "Write it as CSV: UTF-8, commas, a header, double quotes around cells that hold one."
+
+
+def read(path: Path) -> pl.DataFrame:
+    """The table with at least one row; a CSV's columns are all text, empty cells null.
+
+    Raises:
+        DataError: not there, not readable, without rows, with two columns of one name, or
+            with a row that has more or fewer cells than the header; names file, row and line.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise DataError(
+            f"{path} cannot be read: {error.strerror or error}",
+            remedy="Correct the path, or have the command write it.",
+        ) from error
+    frame = _parquet(path, content) if _is_parquet(path) else _csv(path, content)
+    if frame.height == 0:
+        raise DataError(f"{path} has no rows", remedy="Fetch at least one row.")
+    return frame
+
+
+def write(frame: pl.DataFrame, path: Path) -> None:
+    """Write a table, in the form its ending names.
+
+    Raises:
+        DataError: a column that CSV cannot hold, such as lists.
+        StorageError: the disk is full or the folder is not writable.
+    """
+    try:
+        if _is_parquet(path):
+            buffer = io.BytesIO()
+            frame.write_parquet(buffer)
+            path.write_bytes(buffer.getbuffer())
+        else:
+            frame.select(as_cells(column, path) for column in frame.iter_columns()).write_csv(path)
+    except OSError as error:
+        raise StorageError(
+            f"{path} cannot be written: {error.strerror or error}",
+            remedy="Free disk space, or make the folder writable.",
+        ) from error
+
+
+def column(frame: pl.DataFrame, name: str, path: Path) -> pl.Series:
+    """One column.
+
+    Raises:
+        DataError: there is none of that name; says which there are.
+    """
+    return require(frame, [name], path).get_column(name)
+
+
+def require(frame: pl.DataFrame, names: Sequence[str], path: Path) -> pl.DataFrame:
+    """The frame itself, when it has all these columns.
+
+    Raises:
+        DataError: one or more are absent; names all of them at once.
+    """
+    absent = [name for name in names if name not in frame.columns]
+    if not absent:
+        return frame
+    remedy = "Correct the names under 'data' in the settings, or what writes the file."
+    if frame.width == 1 and any(mark in frame.columns[0] for mark in ";\t|"):
+        remedy = "Write the file with commas between the columns."
+    listed = ", ".join(repr(name) for name in absent)
+    there = ", ".join(repr(name) for name in frame.columns)
+    raise DataError(f"{path} lacks {listed}; its columns are {there}", remedy=remedy)
+
+
+def _is_parquet(path: Path) -> bool:
+    return path.suffix.lower() == PARQUET
+
+
+def _parquet(path: Path, content: bytes) -> pl.DataFrame:
+    try:
+        return pl.read_parquet(io.BytesIO(content))
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise DataError(
+            f"{path} is no readable Parquet: {_first_line(error)}",
+            remedy=f"Write it anew, or name it .csv where it is no Parquet ({len(content)} bytes).",
+        ) from error
+
+
+def _csv(path: Path, content: bytes) -> pl.DataFrame:
+    content = content.removeprefix(b"\xef\xbb\xbf")
+    names = _header(path, content)
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise DataError(
+            f"{path} has the column {twice[0]!r} {names.count(twice[0])} times",
+            remedy="Give every column a name of its own.",
+        )
+    try:
+        frame = pl.read_csv(content, infer_schema=False)
+    except pl.exceptions.PolarsError as error:
+        _even_rows(path, content, len(names))  # says which row, where it is that
+        raise DataError(
+            f"{path} is no readable CSV: {_first_line(error)}", remedy=_AS_CSV
+        ) from error
+    if frame.width == 1 or _commas_between(content, frame) == (frame.height + 1) * (len(names) - 1):
+        return frame
+    blank = _even_rows(path, content, len(names))
+    return frame.filter(~pl.int_range(pl.len()).is_in(blank))
+
+
+def _header(path: Path, content: bytes) -> list[str]:
+    names = next((record for record, _ in _records(path, content) if record), None)
+    if names is None:
+        raise DataError(f"{path} is empty", remedy="Write a header and at least one row.")
+    return names
+
+
+def _commas_between(content: bytes, frame: pl.DataFrame) -> int:
+    """Commas that part cells: `width - 1` a line, or a row is ragged.
+
+    Counting costs 20 ms on 336,000 rows of 20 columns, where parsing in Python takes 2 s.
+    """
+    commas = content.count(b",")
+    if b'"' not in content:
+        return commas
+    inside = frame.select(pl.all().str.count_matches(",", literal=True).sum()).row(0)
+    return (
+        commas
+        - sum(int(count) for count in inside)
+        - sum(name.count(",") for name in frame.columns)
+    )
+
+
+def _even_rows(path: Path, content: bytes, width: int) -> list[int]:
+    """Positions of blank lines among the rows; every other row has `width` cells.
+
+    Raises:
+        DataError: a row has not.
+    """
+    records = ((record, line) for record, line in _records(path, content))
+    next(one for one in records if one[0])
+    blank = []
+    for index, (record, line) in enumerate(records):
+        if not record:
+            blank.append(index)
+        elif len(record) != width:
+            raise DataError(
+                f"{path}: row {index + 1 - len(blank)} (line {line}) has {len(record)} cells,"
+                f" the header {width}: {','.join(record)[:80]!r}",
+                remedy="Give every row as many cells as the header has.",
+            )
+    return blank
+
+
+def _records(path: Path, content: bytes) -> Iterator[tuple[list[str], int]]:
+    """Records as Python's own parser sees them, each with the number of its last line."""
+    reader = csv.reader(io.TextIOWrapper(io.BytesIO(content), encoding="utf-8", newline=""))
+    try:
+        for record in reader:
+            yield record, reader.line_num
+    except UnicodeDecodeError:
+        raise DataError(
+            f"{path}: line {_undecodable_line(content)} is not UTF-8", remedy=_AS_CSV
+        ) from None
+    except csv.Error as error:
+        raise DataError(f"{path}: line {reader.line_num}: {error}", remedy=_AS_CSV) from error
+
+
+def _undecodable_line(content: bytes) -> int:
+    try:
+        content.decode()
+    except UnicodeDecodeError as error:
+        return content.count(b"\n", 0, error.start) + 1
+    return 0
+
+
+def as_cells(column: pl.Series, path: Path) -> pl.Series:
+    """What stands in a CSV for a typed column: times in ISO 8601, floats to their last digit."""
+    kind = column.dtype
+    if isinstance(kind, pl.Datetime):
+        times = column.dt.epoch("us").cast(pl.Datetime("us"))
+        zone = "Z" if kind.time_zone else ""
+        return times.dt.strftime(f"%Y-%m-%dT%H:%M:%S%.6f{zone}")
+    if kind == pl.Float32:
+        return column.cast(pl.Float64)
+    if kind.is_nested() or kind in (pl.Binary, pl.Object):
+        raise DataError(
+            f"{path}: column {column.name!r} holds {kind}, which CSV cannot",
+            remedy="Leave the column out of the table, or write its parts as columns.",
+        )
+    return column
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0]
