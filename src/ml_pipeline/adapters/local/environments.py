@@ -136,7 +136,7 @@ class Environments:
         if needs.kind is Kind.LOCK:
             self._uv(
                 *("sync", "--frozen", "--no-install-local", "--no-default-groups", *groups),
-                *(*extras, "--python", python),
+                *(*extras, "--python", python, *self._uv.index_options),
                 log=log,
                 variables={"UV_PROJECT_ENVIRONMENT": str(venv)},
             )
@@ -149,7 +149,7 @@ class Environments:
             if what or groups:
                 self._uv(
                     *("pip", "install", "--python", str(venv / "bin" / "python"), *own),
-                    *(*what, *extras, *groups),
+                    *(*what, *extras, *groups, *self._uv.index_options),
                     log=log,
                 )
 
@@ -161,7 +161,7 @@ class Environments:
         self._uv("venv", "--no-project", "--python", str(base.python), str(venv), log=log)
         self._uv(
             *("pip", "install", "--python", str(venv / "bin" / "python")),
-            *("-r", str(base.path / _FROZEN), "-r", str(lines)),
+            *("-r", str(base.path / _FROZEN), "-r", str(lines), *self._uv.index_options),
             log=log,
         )
 

@@ -42,7 +42,6 @@ _FROM_PIP = {
     "PIP_INDEX_URL": "UV_DEFAULT_INDEX",
     "PIP_EXTRA_INDEX_URL": "UV_INDEX",
     "PIP_FIND_LINKS": "UV_FIND_LINKS",
-    "PIP_NO_INDEX": "UV_NO_INDEX",
     "PIP_CERT": "SSL_CERT_FILE",
     "PIP_TRUSTED_HOST": "UV_INSECURE_HOST",
     "PIP_DEFAULT_TIMEOUT": "UV_HTTP_TIMEOUT",
@@ -51,7 +50,7 @@ _FROM_PIP = {
 _OLDER = {"UV_DEFAULT_INDEX": "UV_INDEX_URL", "UV_INDEX": "UV_EXTRA_INDEX_URL"}
 #: Settings that decide what is installed, and so belong to an environment's identity.
 _DECIDES = re.compile(
-    r"^UV_(DEFAULT_INDEX|INDEX\w*|EXTRA_INDEX_URL|FIND_LINKS|NO_INDEX|EXCLUDE_NEWER\w*|RESOLUTION"
+    r"^UV_(DEFAULT_INDEX|INDEX\w*|EXTRA_INDEX_URL|FIND_LINKS|EXCLUDE_NEWER\w*|RESOLUTION"
     r"|PRERELEASE|CONSTRAINT|OVERRIDE|NO_BINARY\w*|NO_BUILD\w*|TORCH_BACKEND|FORK_STRATEGY)$"
 )
 
@@ -69,12 +68,16 @@ class Uv:
         self._folder = folder
         self._environ = uv_environment(environ)
         self._clock = clock
+        # for uv this is an option only, and pip takes it from the environment
+        no_index = environ.get("PIP_NO_INDEX", "").lower() in {"1", "true", "yes", "on"}
+        self.index_options = ("--no-index",) if no_index else ()
 
     @property
     def decides(self) -> Mapping[str, str]:
         """The settings that decide what is installed, without passwords."""
         chosen = {key: value for key, value in self._environ.items() if _DECIDES.match(key)}
-        return {key: masked(value) for key, value in sorted(chosen.items())}
+        plain = {key: masked(value) for key, value in sorted(chosen.items())}
+        return {**plain, "options": " ".join(self.index_options)}
 
     def __call__(
         self, *arguments: str, log: Path, variables: Mapping[str, str] | None = None
