@@ -49,7 +49,7 @@ class Worker:
         pipe = self._process.stdin
         # A process that died is noticed where its answer is awaited.
         with suppress(BrokenPipeError):
-            if pipe is not None:
+            if pipe is not None and not pipe.closed:
                 pipe.write(data)
                 pipe.flush()
 
@@ -108,8 +108,10 @@ class Worker:
             self._log.unlink()
 
     def _broken(self) -> ChecksFailedError:
-        told = self._log.read_bytes()[-_TOLD_BYTES:].decode("utf-8", "replace").strip()
+        # A log with nothing in it is not kept.
+        told = self._log.read_bytes() if self._log.exists() else b""
+        message = told[-_TOLD_BYTES:].decode("utf-8", "replace").strip() or "no message"
         return ChecksFailedError(
-            f"the load generator broke (exit {self._process.returncode}): {told or 'no message'}",
-            remedy=f"Read {self._log}, then run the load test again.",
+            f"the load generator broke (exit {self._process.returncode}): {message}",
+            remedy="Run the load test again; should it break again, report its message.",
         )
