@@ -206,6 +206,7 @@ def test_a_failed_check_stands_on_top_with_value_limit_and_remedy(tmp_path):
     top = page.text.split("This run")[0]
     assert "ruff check src: 1 exit code (limit 0)" in top
     assert "E999 <SyntaxError> & more | pipes" in top
+    assert "Local variable `x` is" in top  # a log is shown as it is
 
 
 def test_statuses_are_told_apart(tmp_path):
