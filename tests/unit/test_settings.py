@@ -212,7 +212,7 @@ def test_secrets_come_from_the_environment_and_do_not_show() -> None:
     secrets = Secrets.read({"ML_PIPELINE_SLACK_WEBHOOK": "https://hooks.example/canary"})
     assert "canary" not in repr(secrets)
     assert list(secrets.plain()) == ["https://hooks.example/canary"]
-    assert list(Secrets.read({"MLFLOW_TRACKING_TOKEN": ""}).plain()) == []
+    assert list(Secrets.read({"ML_PIPELINE_SLACK_WEBHOOK": ""}).plain()) == []
 
 
 @pytest.mark.parametrize("webhook", ["canary", "http://evil.example/canary", "https://[canary"])

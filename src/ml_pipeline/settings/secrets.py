@@ -10,16 +10,8 @@ from pydantic import SecretStr
 from ml_pipeline.settings.faults import Fault, error
 
 #: The environment variable of each secret.
-VARIABLES: Mapping[str, str] = {
-    "slack_webhook": "ML_PIPELINE_SLACK_WEBHOOK",
-    "mlflow_tracking_uri": "MLFLOW_TRACKING_URI",
-    "mlflow_tracking_token": "MLFLOW_TRACKING_TOKEN",
-}
-MEANINGS: Mapping[str, str] = {
-    "slack_webhook": "where `notify` posts to",
-    "mlflow_tracking_uri": "a tracking server instead of the embedded registry",
-    "mlflow_tracking_token": "the bearer token for that server",
-}
+VARIABLES: Mapping[str, str] = {"slack_webhook": "ML_PIPELINE_SLACK_WEBHOOK"}
+MEANINGS: Mapping[str, str] = {"slack_webhook": "where `notify` posts to"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,8 +19,6 @@ class Secrets:
     """What must never reach an argument, a log or evidence; `repr` shows stars."""
 
     slack_webhook: SecretStr | None = None
-    mlflow_tracking_uri: SecretStr | None = None
-    mlflow_tracking_token: SecretStr | None = None
 
     @classmethod
     def read(cls, environ: Mapping[str, str]) -> Self:

@@ -22,11 +22,17 @@ class ColumnType(StrEnum):
 class ColumnPolicy(Policy):
     """What one column must hold; `max_missing_share` 0 means every row has a value."""
 
+    #: what its cells hold
     type: ColumnType = ColumnType.NUMBER
+    #: the least value that is believed
     min: FiniteFloat | None = None
+    #: the greatest value that is believed
     max: FiniteFloat | None = None
+    #: the only values a text column may hold
     allowed: tuple[str, ...] | None = None
+    #: share of rows that may have no value
     max_missing_share: Share = 0.0
+    #: no value may occur twice
     unique: bool = False
 
 
@@ -37,17 +43,23 @@ class DataPolicy(Policy):
     only), `{cutoff}` (`--cutoff-date`, else empty), `{rows}` and `{seed}` (`generate` only).
     """
 
+    #: the rows' file, CSV or Parquet, relative to the project
     path: str | None = None
+    #: the command that brings the rows as CSV; instead of `path`
     fetch: Argv | None = None
     #: raw rows in, rows with the columns training and serving use out
     prepare: Argv | None = None
     #: makes `{rows}` synthetic rows for smoke training; without it rows are sampled
     generate: Argv | None = None
+    #: the column to predict
     target: str = Field(min_length=1)
+    #: the columns the model sees, in its order
     features: tuple[str, ...] = Field(min_length=1)
     #: labels of a text target, in order; the pipeline computes with their positions
     classes: tuple[str, ...] = ()
+    #: when a row happened: ISO 8601, or seconds since 1970; splits rows by time
     time_column: str | None = None
+    #: what tells rows apart; splits rows by hash where there is no time
     key_columns: tuple[str, ...] = ()
     #: share of rows held out: the newest by `time_column`, else by a hash of `key_columns`
     holdout_share: Share = Field(default=0.2, gt=0, lt=1)
@@ -55,9 +67,11 @@ class DataPolicy(Policy):
     cutoff: datetime | None = None
     #: without a champion, one is first trained on the rows before it
     bootstrap_cutoff: datetime | None = None
+    #: fewer rows than this stop the run
     min_rows: int = Field(default=100, ge=1)
     #: a stale source stops the run: newest row at most this old (needs `time_column`)
     max_age_h: NotNegative | None = None
+    #: what a column must hold, by its name
     columns: dict[str, ColumnPolicy] = Field(default_factory=dict)
 
     @model_validator(mode="after")

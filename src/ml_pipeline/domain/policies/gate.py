@@ -31,13 +31,17 @@ class MetricName(StrEnum):
 class MetricPolicy(Policy):
     """`[metric]`: what decides. `min` and `max` bound what is believed, not what is good."""
 
+    #: the metric the pipeline computes on held-out rows
     name: MetricName
+    #: the least value that is believed
     min: FiniteFloat
+    #: the greatest value that is believed
     max: FiniteFloat
     #: name of the same metric in the training's own metrics file, compared and reported
     reported_as: str | None = None
     #: what a prediction may be at all
     prediction_min: FiniteFloat
+    #: the greatest a prediction may be
     prediction_max: FiniteFloat
 
     @model_validator(mode="after")
@@ -59,6 +63,7 @@ class GateRule(StrEnum):
 class GatePolicy(Policy):
     """`[gate]`: challenger against champion, and against the best version kept."""
 
+    #: `non-inferior` lets ties pass and names them, `superior` does not
     rule: GateRule = GateRule.NON_INFERIOR
     #: non-inferior: how much worse is still let through, relative to the champion
     tolerance: Share = 0.05
@@ -73,8 +78,11 @@ class GatePolicy(Policy):
 class DriftPolicy(Policy):
     """`[drift]`: population stability index against the champion's accepted baseline."""
 
+    #: a column whose index is greater has drifted
     max_psi: Positive = 0.2
+    #: histogram bins per column
     bins: int = Field(default=10, ge=2, le=100)
+    #: fewer rows than this are no evidence of drift
     min_rows: int = Field(default=200, ge=10)
 
 

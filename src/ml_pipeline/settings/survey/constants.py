@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 def text_lists(tree: ast.AST) -> Mapping[str, Sequence[str]]:
     r"""Every name that is assigned a list or tuple of constant texts, wherever that is.
 
-    >>> text_lists(ast.parse('A = ["x"]\\nB = (*A, "y")\\nC = A + ["z"]'))["C"]
+    >>> text_lists(ast.parse('A = ["x"]\nB = (*A, "y")\nC = A + ["z"]'))["C"]
     ['x', 'z']
     """
     found: dict[str, Sequence[str]] = {}

@@ -1,0 +1,159 @@
+"""`ml-pipeline doctor` names what is missing to run, and what to do about it."""
+
+import os
+import socket
+from pathlib import Path
+
+import pytest
+
+from ml_pipeline.settings import machine
+from ml_pipeline.settings.doctor import Finding, Level, examine
+from tests.unit.test_settings import LEAST
+
+PATH = {"PATH": os.environ["PATH"]}  # noqa: TID251  # handed on as a value, as the CLI does
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    rows = "".join(f"{i % 7},{i % 5},{i}\n" for i in range(600))
+    (tmp_path / "ml-pipeline.toml").write_text(LEAST, encoding="utf-8")
+    (tmp_path / "rides.csv").write_text("km,hour,minutes\n" + rows, encoding="utf-8")
+    (tmp_path / "train.py").write_text("", encoding="utf-8")
+    (tmp_path / "requirements.txt").write_text("scikit-learn\npytest\n", encoding="utf-8")
+    (tmp_path / ".git").mkdir()
+    return tmp_path
+
+
+def found(project: Path, *sets: str, **environ: str) -> list[Finding]:
+    return list(examine(project, sets=sets, environ={**PATH, **environ}))
+
+
+def wrong(project: Path, *sets: str, **environ: str) -> list[tuple[str, str, str]]:
+    return [
+        (one.level, one.subject, one.message)
+        for one in found(project, *sets, **environ)
+        if one.level is not Level.OK
+    ]
+
+
+def test_a_project_that_has_everything_is_well(project) -> None:
+    assert wrong(project) == []
+    assert {one.subject for one in found(project)} >= {
+        "python", "uv", "git", "folder", "disk", "settings", "environment", "train.command",
+        "data",
+    }  # fmt: skip
+
+
+def test_what_is_not_well_has_a_remedy(project) -> None:
+    (project / "train.py").unlink()
+    (project / "requirements.txt").unlink()
+    bad = [one for one in found(project, "train.artifact=m.pkl") if one.level is not Level.OK]
+    assert len(bad) == 3
+    assert all(one.remedy.endswith(".") for one in bad)
+
+
+def test_faults_of_the_settings_are_findings_and_the_machine_is_still_looked_at(project) -> None:
+    findings = found(project, "load.rate_per_s=0", "gate.tolerance=7")
+    assert [one.message for one in findings if one.subject == "settings"] == [
+        "--set: gate.tolerance: 7: must be a number at least 0 and at most 1",
+        "--set: load.rate_per_s: 0: must be a number greater than 0",
+    ]
+    assert "uv" in {one.subject for one in findings}
+
+
+def test_a_folder_that_is_not_there_is_a_finding(tmp_path) -> None:
+    assert ("fail", "settings", f"{tmp_path / 'no'}: there is no such folder") in wrong(
+        tmp_path / "no"
+    )
+
+
+def test_a_script_that_is_not_there_is_named(project) -> None:
+    (project / "train.py").unlink()
+    assert wrong(project) == [
+        ("fail", "train.command", f"names train.py, which is not in {project}")
+    ]
+
+
+def test_a_program_nobody_installs_is_named(project) -> None:
+    assert wrong(project, 'checks.lint=[["nobody-installs-this", "."]]') == [
+        ("warn", "checks.lint[0]", "nobody-installs-this is no dependency of the project")
+    ]
+    assert wrong(project, 'checks.unit_test=["python", "-m", "nose2"]') == [
+        ("warn", "checks.unit_test", "nose2 is no dependency of the project")
+    ]
+    assert wrong(project, 'checks.unit_test=["python", "-m", "unittest"]') == []
+
+
+def test_an_environment_that_cannot_be_made_is_named(project) -> None:
+    (project / "requirements.txt").unlink()
+    (finding,) = wrong(project)
+    assert finding[:2] == ("fail", "environment")
+
+
+def test_a_python_the_project_refuses_is_named(project) -> None:
+    text = '[project]\nname = "x"\nversion = "1"\nrequires-python = "<3"\ndependencies = []\n'
+    (project / "pyproject.toml").write_text(text, encoding="utf-8")
+    (finding,) = wrong(project)
+    assert finding[2].startswith("the project needs Python <3, this is 3.")
+
+
+def test_a_column_the_rows_lack_is_named(project) -> None:
+    ((level, subject, message),) = wrong(project, 'data.features=["km", "wind"]')
+    assert (level, subject) == ("fail", "data")
+    assert "wind" in message
+
+
+def test_too_few_rows_are_named(project) -> None:
+    assert wrong(project, "data.min_rows=601") == [
+        ("fail", "data", "rides.csv has 600 rows, fewer than data.min_rows 601")
+    ]
+    held = "about 120 rows are held out, fewer than gate.min_rows"
+    assert wrong(project, "gate.min_rows=200") == [
+        ("warn", "gate", f"{held} 200: no verdict will be possible"),
+    ]
+
+
+def test_a_pickle_without_the_opt_in_is_named(project) -> None:
+    assert wrong(project, "train.artifact=m.joblib", "train.allow_pickle=true") == []
+    assert wrong(project, "train.artifact=m.joblib") == [
+        ("fail", "train.artifact", "m.joblib is a pickle, which runs code when it is loaded")
+    ]
+
+
+def test_a_taken_port_is_named(project) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        number = server.getsockname()[1]
+        assert wrong(project, f"local.port={number}") == [
+            ("fail", "port", f"{number} is taken by another program")
+        ]
+    assert wrong(project, f"local.port={number}") == []
+
+
+def test_a_wrong_webhook_is_named_but_not_shown(project) -> None:
+    findings = wrong(project, ML_PIPELINE_SLACK_WEBHOOK="canary")
+    assert [finding[1] for finding in findings] == ["secrets"]
+    assert "canary" not in repr(findings)
+
+
+def test_without_git_there_is_a_warning(project) -> None:
+    (project / ".git").rmdir()
+    assert ("warn", "git", "this is no repository") in wrong(project)
+    assert ("warn", "git", "is not installed") in wrong(project, PATH="/nowhere")
+
+
+@pytest.mark.parametrize(
+    ("free_mib", "level"), [(100, "fail"), (2000, "warn"), (9000, "ok")]
+)  # fmt: skip
+def test_a_full_disk_is_named(free_mib, level) -> None:
+    assert machine._disk(free_mib).level == level
+
+
+@pytest.mark.parametrize(("version", "level"), [((3, 10, 1), "fail"), ((3, 12, 0), "ok")])
+def test_an_old_python_is_named(version, level) -> None:
+    assert machine._python(version).level == level
+
+
+@pytest.mark.parametrize("name", ["freshmart", "flights"])
+def test_the_examples_lack_nothing(name) -> None:
+    example = Path(__file__).parents[2] / "examples" / name
+    assert [one for one in wrong(example) if one[1] not in {"git", "disk"}] == []
