@@ -42,12 +42,10 @@ def test_overrides_are_named_with_their_reason(tmp_path):
     assert "  reason       drill" in told
 
 
-def test_the_report_is_named_where_it_lies(tmp_path):
-    run = RunFolder(tmp_path)
-    made = run.stage("archive", files={"report.html": "x"})
-    run.results[-1] = made.model_copy(update={"stage": "report", "attempt": 2})
-    record = run.record(Outcome.PROMOTED, ".")
-    assert lines(record)[-1] == f"  report       {record.run_id}/report/2/report.html"
+def test_run_and_report_are_named_last(tmp_path):
+    run = promoted(tmp_path)
+    assert lines(run)[-1] == f"  run          {run.run_id}"
+    assert lines(run, "/runs/1/report.html")[-1] == "  report       /runs/1/report.html"
 
 
 def test_text_from_outside_cannot_command_a_terminal_or_a_ci_system(tmp_path):

@@ -19,11 +19,15 @@ from ml_pipeline.reporting.wording import ABSENT, duration, line, number, verdic
 _COMMANDS = ("##", "::")
 
 
-def lines(run: RunRecord) -> list[str]:
-    """The verdict, why, champion against challenger, and where the report lies.
+def lines(run: RunRecord, page: str = "") -> list[str]:
+    """The verdict, why, champion against challenger, the run's id, and where the report lies.
 
     Each line begins with our own words, and text from outside holds no terminal sequence, line
     break or CI command.
+
+    Args:
+        run: the run as far as it got.
+        page: path of the HTML report, where the caller knows it.
     """
     run = presentable(run)
     verdict = VERDICTS[run.outcome]
@@ -35,7 +39,7 @@ def lines(run: RunRecord) -> list[str]:
             told += _row("red", f"{verdict_of(check)} {line(check.message, 120)}")
         told += _row("to do", result.remedy)
     told += [row for what, meaning in overrides(run) for row in _row(what, meaning)]
-    return told + _contest(run) + _report(run)
+    return [*told, *_contest(run), *_row("run", run.run_id), *_row("report", page)]
 
 
 def _contest(run: RunRecord) -> list[str]:
@@ -47,14 +51,6 @@ def _contest(run: RunRecord) -> list[str]:
     sides = (("challenger", number(found.challenger)), ("champion", theirs))
     told = [f"{role}{_version(named, role)} {value}" for role, value in sides]
     return _row(found.metric, f"{', '.join(told)}; {found.change}")
-
-
-def _report(run: RunRecord) -> list[str]:
-    result = newest(run, "report")
-    pages = [a.path for a in result.artifacts if a.path.endswith("report.html")] if result else []
-    if result is None or not pages:
-        return _row("run", run.run_id)
-    return _row("report", f"{run.run_id}/report/{result.attempt}/{pages[0]}")
 
 
 def _version(named: dict[str, str], role: str) -> str:
