@@ -6,7 +6,6 @@ from ml_pipeline.reporting.contest import contest
 from ml_pipeline.reporting.story import (
     VERDICTS,
     culprits,
-    newest,
     overrides,
     red,
     sign,
