@@ -130,12 +130,17 @@ class Schema:
         for at, row in enumerate(rows):
             for position, value in enumerate(row):
                 if position in texts:
-                    if not (value is None or isinstance(value, str)):
-                        self._refuse_value(at, position, value)
-                    texts[position].append(value)
+                    texts[position].append(self._text(at, position, value))
                 else:
                     numbers[at, position] = self._number(at, position, value)
         return Batch(self.columns, numbers, texts)
+
+    def _text(self, row: int, position: int, value: object) -> str | None:
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return str(value)  # a code of digits only: many clients send it as a number
+        if not (value is None or isinstance(value, str)):
+            self._refuse_value(row, position, value)
+        return value or None
 
     def _number(self, row: int, position: int, value: object) -> float:
         if value is None:
