@@ -129,7 +129,8 @@ def _of_other_type(column: pl.Series, kind: ColumnType) -> pl.Series:
     if kind is ColumnType.TIME:
         return epoch_us(column).is_null()
     if kind is ColumnType.BOOLEAN:
-        return cells.positions(column, ("false", "true", "0", "1")).is_null()
+        lower = cells.texts(column).str.to_lowercase()
+        return cells.positions(lower, ("false", "true", "0", "1")).is_null()
     texts = column.dtype == pl.String or isinstance(column.dtype, pl.Categorical | pl.Enum)
     return pl.repeat(value=not texts, n=len(column), eager=True)
 
