@@ -12,6 +12,8 @@ import sys
 import threading
 import time
 
+import uvloop
+
 ANSWER = (
     b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nX-Model-Slot: champion\r\n"
     b'Content-Length: 22\r\n\r\n{"predictions":[12.3]}'
@@ -81,4 +83,4 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    uvloop.run(main())
