@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ml_pipeline.adapters.local.clock import HostClock
 from ml_pipeline.adapters.local.evidence import LocalRuns
@@ -14,11 +14,13 @@ from ml_pipeline.ports.load import LoadGenerator
 from ml_pipeline.ports.models import PackagedModels, TrainedModels
 from ml_pipeline.ports.registry import Bundles, ModelRegistry, ModelVersion
 from ml_pipeline.ports.reporting import Notifier, ReportWriter
-from ml_pipeline.ports.runner import ProjectRunner
 from ml_pipeline.ports.serving import ModelHost, TrafficMetrics, TrafficRouter
 from ml_pipeline.ports.tables import TableStore
 from ml_pipeline.ports.training import ArtifactStore, TrainingPlatform
 from ml_pipeline.settings import Secrets, Settings
+
+if TYPE_CHECKING:
+    from ml_pipeline.adapters.local.runner import LocalRunner
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +66,7 @@ class Wiring:
         return FolderMemo(self.state / "cache")
 
     @cached_property
-    def runner(self) -> ProjectRunner:
+    def runner(self) -> "LocalRunner":
         """The project's own environment."""
         from ml_pipeline.adapters.local.runner import LocalRunner
 
@@ -84,7 +86,7 @@ class Wiring:
         return PolarsTables()
 
     @cached_property
-    def platform(self) -> TrainingPlatform:
+    def training(self) -> TrainingPlatform:
         """Where training runs."""
         from ml_pipeline.adapters.local.training import LocalTraining
 
@@ -107,10 +109,13 @@ class Wiring:
     @cached_property
     def champion_hint(self) -> Callable[[], ModelVersion | None]:
         """The champion as last written, without asking the registry where that is enough."""
-        from ml_pipeline.adapters.local.champion_cache import read_champion_cache
+        from ml_pipeline.adapters.local.champion_cache import DATABASE, read_champion_cache
 
         def hint() -> ModelVersion | None:
-            return read_champion_cache(self.state, self.settings.model)
+            noted = read_champion_cache(self.state, self.settings.model)
+            if noted is not None or not (self.state / DATABASE).exists():
+                return noted
+            return self.registry.champion(self.settings.model)
 
         return hint
 
@@ -135,7 +140,12 @@ class Wiring:
         from ml_pipeline.adapters.local.host import LocalHost
 
         self.bring_up()
-        return LocalHost(self.state, endpoint=endpoint, clock=self.clock)
+        return LocalHost(
+            self.state,
+            endpoint=endpoint,
+            clock=self.clock,
+            trusted_types=self.settings.train.trusted_types,
+        )
 
     @cached_property
     def router(self) -> TrafficRouter:
@@ -179,7 +189,7 @@ class Wiring:
         """HTML, Markdown, JUnit."""
         from ml_pipeline.reporting.writer import FileReportWriter
 
-        return FileReportWriter()
+        return FileReportWriter(secrets=tuple(self.secrets.plain()))
 
     @cached_property
     def notifier(self) -> Notifier:

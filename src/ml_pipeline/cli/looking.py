@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from ml_pipeline.cli.opening import Place, folders_of, settings_of
+from ml_pipeline.cli.opening import Place, environment, folders_of, settings_of
 from ml_pipeline.domain.errors import ConfigurationError, ExitCode
 
 
@@ -43,6 +43,7 @@ def write_report(place: Place, run_id: str | None, output: Path | None) -> int:
     from ml_pipeline.pipeline import STAGES
     from ml_pipeline.reporting.summary import lines
     from ml_pipeline.reporting.writer import FileReportWriter
+    from ml_pipeline.settings import Secrets
 
     _, root = folders_of(place, settings_of(place))
     runs = LocalRuns(root, HostClock())
@@ -58,7 +59,9 @@ def write_report(place: Place, run_id: str | None, output: Path | None) -> int:
     target.mkdir(parents=True, exist_ok=True)
     for line in lines(record):
         _say(line)
-    for path in FileReportWriter().write(record, folder, target):
+    for path in FileReportWriter(secrets=tuple(Secrets.read(environment()).plain())).write(
+        record, folder, target
+    ):
         _say(str(path))
     return ExitCode.DONE
 

@@ -36,7 +36,7 @@ def explain(source: Path | None, sets: Sequence[str]) -> int:
     from ml_pipeline import settings
 
     loaded = settings.load(source, sets=sets, environ=environment())
-    rows = [(row.key, row.value, row.origin) for row in settings.explain(loaded)]
+    rows = settings.explain(loaded)
     widths = [max(len(row[column]) for row in rows) for column in (0, 1)]
     for key, value, origin in rows:
         _say(f"{key:<{widths[0]}}  {value:<{min(widths[1], 60)}}  {origin}")

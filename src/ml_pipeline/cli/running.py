@@ -96,19 +96,17 @@ def _run(
 def _conclude(session: Session, record: RunRecord) -> None:
     from ml_pipeline.reporting.summary import lines
 
-    for line in lines(record):
-        _say(line)
     report = session.wiring.runs.folder(record.run_id) / "report"
     pages = sorted(report.glob("*/report.html"), key=lambda path: int(path.parent.name))
-    if pages:
-        _say(f"report: {pages[-1]}")
+    for line in lines(record, str(pages[-1]) if pages else ""):
+        _say(line)
 
 
 def _known_drill(chaos: str) -> None:
     if chaos:
-        from ml_pipeline.domain.chaos import parse
+        from ml_pipeline.domain.chaos import parse_chaos
 
-        parse(chaos)
+        parse_chaos(chaos)
 
 
 def _say(line: str) -> None:

@@ -70,7 +70,7 @@ def abort(session: Session, run_id: str | None) -> list[str]:
     folder = runs.existing(run_id)
     append_journal(folder, session.clock, "aborting")
     done = restoring.cancel_training(
-        session.wiring.project, run_id, platform=session.wiring.platform, clock=session.clock
+        session.wiring.project, run_id, platform=session.wiring.training, clock=session.clock
     )
     if _touched_platform(folder):
         done += restoring.restore_traffic(

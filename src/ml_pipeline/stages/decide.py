@@ -19,7 +19,7 @@ def run(
     *,
     stage: StageFolder,
     retrain: RetrainPolicy,
-    platform: TrainingPlatform,
+    training: TrainingPlatform,
     runs: RunStore,
     options: RunOptions,
     clock: Clock,
@@ -34,9 +34,9 @@ def run(
         has_champion=champion is not None,
         champion_since=champion.created_at if champion else None,
         judged_in=_judged_in(stage, runs, options),
-        last_trained=_last_trained(runs, platform, project, stage.run_id, options),
+        last_trained=_last_trained(runs, training, project, stage.run_id, options),
         running_jobs=[
-            job.ref.name for job in platform.running(project) if job.run_id != stage.run_id
+            job.ref.name for job in training.running(project) if job.run_id != stage.run_id
         ],
         drifted=[str(name) for name in drifted] if isinstance(drifted, list) else [],
         forced=options.force,
@@ -79,7 +79,7 @@ def _of(record: RunRecord) -> tuple[object, ...] | None:
 
 def _last_trained(
     runs: RunStore,
-    platform: TrainingPlatform,
+    training: TrainingPlatform,
     project: str,
     run_id: str,
     options: RunOptions,
@@ -87,7 +87,7 @@ def _last_trained(
     """When a training was last paid for, but not by this run or a bootstrap on its behalf."""
     if options.bootstrap:
         return None
-    trained = platform.last_submitted(project)
+    trained = training.last_submitted(project)
     if trained is None:
         return None
     for record in runs.history():

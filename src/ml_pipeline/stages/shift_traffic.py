@@ -231,6 +231,7 @@ def _told(it: _Rollout, bad: StepJudgement | None, file: Path) -> StageOutcome:
         "weights": weights,
         "rolled_back": bad is not None,
         "platform": protected,
+        "max_error_share": it.policy.max_error_share,
     }
     if bad is None:
         check = Check(name="every step kept its limits", passed=True, value="100 %")

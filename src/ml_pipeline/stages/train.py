@@ -29,36 +29,36 @@ def run(
     train: TrainPolicy,
     metric: MetricPolicy,
     hyperparameters: Mapping[str, Hyperparameter],
-    platform: TrainingPlatform,
+    training: TrainingPlatform,
     artifacts: ArtifactStore,
     clock: Clock,
 ) -> StageOutcome:
     """Submit, wait and bring the model home; whatever stops the wait also stops the job."""
-    job = _earlier(project, stage, platform)
+    job = _earlier(project, stage, training)
     if job is None:
         request = _request(stage, source, project, train, hyperparameters)
         stage.journal("job-submitting", run=request.run_id, job_attempt=request.attempt)
-        job = platform.submit(request)
-    stage.journal("job-submitted", platform=job.platform, job=job.name, url=platform.url(job))
+        job = training.submit(request)
+    stage.journal("job-submitted", platform=job.platform, job=job.name, url=training.url(job))
     try:
-        state = _wait(job, platform, train, clock)
+        state = _wait(job, training, train, clock)
     except PipelineError:
         stage.journal("job-cancelling", job=job.name)
-        cancel_and_see(job, platform, clock)
+        cancel_and_see(job, training, clock)
         stage.journal("job-cancelled", job=job.name)
         raise
     if state is not JobState.SUCCEEDED:
         raise DataError(
-            f"training job {job.name} {state}: {platform.failure(job)}",
-            remedy=f"Read its log at {platform.url(job)} and mend the training.",
+            f"training job {job.name} {state}: {training.failure(job)}",
+            remedy=f"Read its log at {training.url(job)} and mend the training.",
         )
-    return _brought_home(stage, job, platform, artifacts, train, metric)
+    return _brought_home(stage, job, training, artifacts, train, metric)
 
 
-def _earlier(project: str, stage: StageFolder, platform: TrainingPlatform) -> JobRef | None:
+def _earlier(project: str, stage: StageFolder, training: TrainingPlatform) -> JobRef | None:
     """The job an interrupted attempt of this run left running or finished: never pay twice."""
-    job = platform.find(project, stage.run_id) if stage.attempt > 1 else None
-    if job is None or platform.state(job) in {JobState.FAILED, JobState.CANCELLED}:
+    job = training.find(project, stage.run_id) if stage.attempt > 1 else None
+    if job is None or training.state(job) in {JobState.FAILED, JobState.CANCELLED}:
         return None
     return job
 
@@ -86,12 +86,12 @@ def _request(
     )
 
 
-def _wait(job: JobRef, platform: TrainingPlatform, train: TrainPolicy, clock: Clock) -> JobState:
+def _wait(job: JobRef, training: TrainingPlatform, train: TrainPolicy, clock: Clock) -> JobState:
     begun = clock.monotonic()
     # Local trainings last seconds: the first looks come sooner than the steady pace.
     pause_s = min(0.2, train.poll_s)
     while True:
-        state = platform.state(job)
+        state = training.state(job)
         if state.final:
             return state
         if clock.monotonic() - begun > train.time_limit_s:
@@ -107,12 +107,12 @@ def _wait(job: JobRef, platform: TrainingPlatform, train: TrainPolicy, clock: Cl
 def _brought_home(
     stage: StageFolder,
     job: JobRef,
-    platform: TrainingPlatform,
+    training: TrainingPlatform,
     artifacts: ArtifactStore,
     train: TrainPolicy,
     metric: MetricPolicy,
 ) -> StageOutcome:
-    result = platform.result(job)
+    result = training.result(job)
     model = stage.path / "model" / Path(train.artifact).name
     model.parent.mkdir()
     digest = artifacts.fetch(result.model_uri, model)
@@ -129,7 +129,7 @@ def _brought_home(
         values={
             "job": job.name,
             "platform": job.platform,
-            "url": platform.url(job),
+            "url": training.url(job),
             "model_uri": result.model_uri,
             "model_digest": digest,
             "model": f"model/{model.name}",
