@@ -6,10 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from ml_pipeline.adapters.local.clock import HostClock
 from ml_pipeline.domain.errors import ConfigurationError, InterruptedRunError, TimeLimitError
 from ml_pipeline.ports.runner import ProjectRunner
-from tests.fakes.processes import lives
+from tests.fakes.processes import ImpatientClock, lives
 from tests.fakes.projects import PLAIN, caller, runner_of, write_files, write_wheel
 
 #: Starts a child that leaves the session and stays, says who is there, and stays itself.
@@ -29,7 +28,7 @@ class Case:
     """A runner, its clock, and a requirement line it can install beside the project's own."""
 
     runner: ProjectRunner
-    clock: HostClock
+    clock: ImpatientClock
     source: Path
     extra: str
 
@@ -38,7 +37,7 @@ class Case:
 def case(request, tmp_path):
     source = write_files(tmp_path / "project", {"pyproject.toml": PLAIN, "hello.txt": "hello"})
     write_wheel(tmp_path / "wheels", "laid-over")
-    clock = HostClock()
+    clock = ImpatientClock(lambda: False)
     environ = caller(tmp_path / "wheels")
     runner = runner_of(source, tmp_path / "state", clock=clock, environ=environ)
     return Case(runner, clock, source, "laid-over")
@@ -99,12 +98,11 @@ def test_a_program_that_is_nowhere_is_named(case, tmp_path):
 
 
 def test_at_the_time_limit_all_it_started_is_gone(case, tmp_path):
-    pids, log = tmp_path / "pids", tmp_path / "log"
-    case.runner.prepare()
-    with pytest.raises(TimeLimitError, match="ran longer than 2 s"):
-        case.runner.run(
-            ["python", "-c", STARTS_A_DAEMON, str(pids), "stay"], log=log, time_limit_s=2
-        )
+    pids = tmp_path / "pids"
+    case.clock.question = pids.exists
+    argv = ["python", "-c", STARTS_A_DAEMON, str(pids), "stay"]
+    with pytest.raises(TimeLimitError, match="ran longer than 3600 s"):
+        case.runner.run(argv, log=tmp_path / "log", time_limit_s=3600)
     assert _gone(pids)
 
 
