@@ -21,8 +21,9 @@ class HyperparameterStyle(StrEnum):
 class EnvironmentPolicy(Policy):
     """`[environment]`: the project's own environment, made with uv.
 
-    Found by itself: `uv.lock`, else `pyproject.toml` (its dependencies, and `groups` and
-    `extras` where named), else `requirements`.
+    Made from `requirements` where set (lines, or names of files), else from what is found:
+    `uv.lock`, else the dependencies in `pyproject.toml`, else `requirements.txt`. Without
+    `groups` and `extras`, those for development come along, so that the checks can run.
     """
 
     #: version of Python, when not the one the project asks for
