@@ -87,6 +87,10 @@ def test_small_losses_cannot_add_up():
     assert [check.passed for check in second.checks] == [True, True, False]
 
 
+def test_a_champion_that_is_the_best_kept_is_named_once():
+    assert "best kept" not in _judged(6.0, 5.0, best_kept=5.0).message
+
+
 def test_the_same_sums_in_another_order_are_a_tie():
     once, again = sum([0.1] * 10), 1.0
     assert once != again

@@ -97,7 +97,7 @@ def judge(  # noqa: PLR0913 - the numbers of one comparison
     checks = (_enough(policy, rows), *_compared(policy, metric, challenger, champion, best_kept))
     kind = _kind(checks)
     sentence = _sentence(policy, metric, challenger, champion, tie=tie)
-    message = f"{kind}: {sentence}{_best(checks, best_kept)} ({rows} rows)"
+    message = f"{kind}: {sentence}{_best(checks, champion, best_kept)} ({rows} rows)"
     message += _doubt(policy, metric, interval)
     return Verdict(kind=kind, message=message, checks=checks, tie=tie, metrics=metrics)
 
@@ -263,8 +263,9 @@ def _pct(share: float) -> str:
     return f"{100 * share:.3g} %"
 
 
-def _best(checks: tuple[Check, ...], best_kept: float | None) -> str:
-    if all(check.passed for check in checks if _BEST_KEPT in check.name):
+def _best(checks: tuple[Check, ...], champion: float, best_kept: float | None) -> str:
+    passed = all(check.passed for check in checks if _BEST_KEPT in check.name)
+    if passed or best_kept == champion:
         return ""
     return f", and beyond the tolerance from the best kept version's {best_kept:.6g}"
 
