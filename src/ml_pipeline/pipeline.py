@@ -188,4 +188,4 @@ def _ready(one: StageSpec, known: set[str], results: Mapping[str, StageResult]) 
 
 def _reason(results: Mapping[str, StageResult]) -> str:
     _, ender = conclude(results.values())
-    return f"{ender.stage} ended the run: {ender.message}" if ender else "nothing was left to do"
+    return f"{ender.stage} ended the run" if ender else "nothing was left to do"
