@@ -93,3 +93,10 @@ def test_a_fake_clock_can_be_stopped_in_the_middle_of_a_run():
     with pytest.raises(InterruptedRunError):
         clock.sleep(10)
     assert clock.slept == [10]
+
+
+def test_a_pause_passes_time_although_the_clock_was_stopped(clock):
+    clock.stop("Ctrl-C")
+    began = clock.monotonic()
+    clock.pause(0.02)
+    assert clock.monotonic() - began >= 0.019

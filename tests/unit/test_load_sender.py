@@ -179,6 +179,31 @@ def test_what_this_machine_cannot_do_is_not_the_servers_error(error, kind):
     assert asyncio.run(scene()).errors_by_kind == ((kind, 3),)
 
 
+def test_a_connection_that_closed_before_its_request_left_is_an_error_at_once():
+    """Without a word it would only be one after its time-out, an hour later."""
+
+    async def closed_already(protocol):
+        transport, _ = await asyncio.get_running_loop().create_connection(
+            lambda: protocol, "127.0.0.1", port
+        )
+        lost = asyncio.Event()
+        tell, protocol.connection_lost = protocol.connection_lost, lambda _: lost.set()
+        transport.abort()
+        await lost.wait()
+        tell(None)
+
+    async def scene():
+        nonlocal port
+        world = World()
+        sender = await world.start(cap=2, time_out_s=3600, connect=closed_already)
+        port = world.server.sockets[0].getsockname()[1]
+        sender.launch(0, second=0, planned_s=time.monotonic())
+        return await world.end()
+
+    port = 0
+    assert asyncio.run(scene()).errors_by_kind == (("connection closed", 1),)
+
+
 def test_a_connection_that_idled_is_not_used_again(monkeypatch):
     monkeypatch.setattr("ml_pipeline.loadgen.sender._REUSE_WITHIN_S", 0.0)
 

@@ -64,11 +64,13 @@ class Connection(asyncio.Protocol):
         return transport is not None and not transport.is_closing() and self._exchange is None
 
     def send(self, exchange: Exchange, request: bytes) -> None:
-        """Write a request; nothing happens but a later `failed` when the other side is gone."""
+        """Write a request; when the other side is gone already, it fails."""
         self._exchange = exchange
         exchange.abandon = self.abort
         self._answer.expect()
-        if self._transport is not None:
+        if self._transport is None:
+            self._fail("connection closed")
+        else:
             self._transport.write(request)
 
     def abort(self) -> None:
@@ -105,10 +107,15 @@ class Connection(asyncio.Protocol):
     def _complete(self, exchange: Exchange) -> None:
         self._exchange = exchange.abandon = None
         self._listener.answered(exchange, self._answer.status, self._answer.slot)
-        if self._answer.reusable and self.open:
+        if self._answer.reusable and self.open and self._all_written:
             self._listener.free(self)
         elif self._transport is not None:
             self._transport.close()
+
+    @property
+    def _all_written(self) -> bool:
+        """False after an answer that did not wait for the end of its request."""
+        return self._transport is not None and not self._transport.get_write_buffer_size()
 
     def _fail(self, kind: str) -> None:
         exchange = self._exchange
@@ -150,6 +157,8 @@ class _Answer:
 
     def on_header(self, name: bytes, value: bytes) -> None:
         name = name.lower()
+        if self.complete:
+            return
         if name == b"x-model-slot":
             self.slot = value.decode("latin-1")
         elif name in {b"content-length", b"transfer-encoding"}:
