@@ -123,6 +123,7 @@ def test_mlflows_own_pages_show_a_run_with_metrics_and_parameters(champion, stat
     version = client.get_model_version_by_alias("eta", CHAMPION)
     run = client.get_run(version.run_id)
     assert client.get_experiment(run.info.experiment_id).name == "eta"
+    assert run.info.artifact_uri.startswith(state.as_uri())
     assert (run.info.run_name, run.info.status) == ("run-1", "FINISHED")
     assert (run.data.metrics, run.data.params["commit"]) == ({"mae": 4.5}, "abc")
 

@@ -206,7 +206,11 @@ def _create(
 ) -> str:
     """A run to look at in MLflow, and the version that came from it; its number."""
     experiment = client.get_experiment_by_name(model)
-    experiment_id = experiment.experiment_id if experiment else client.create_experiment(model)
+    # without a place of its own MLflow would name a folder below the current one
+    place_of_all = source.rpartition("/")[0]
+    experiment_id = (
+        experiment.experiment_id if experiment else client.create_experiment(model, place_of_all)
+    )
     run = client.create_run(experiment_id, run_name=tags[_RUN], tags=dict(tags)).info.run_id
     for key, value in tags.items():
         if not key.startswith((_METRIC, _OURS)):
