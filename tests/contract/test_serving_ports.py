@@ -1,6 +1,7 @@
 """ModelHost, TrafficRouter and TrafficMetrics, the same for every platform that serves."""
 
 from datetime import timedelta
+from itertools import pairwise
 
 import httpx
 import pytest
@@ -243,7 +244,7 @@ def test_windows_side_by_side_neither_overlap_nor_leave_gaps(world):
     for _ in range(3):
         world.send(5)
         times.append(world.clock.now())
-    parts = [complete(world, "c1", a, b).requests for a, b in zip(times, times[1:], strict=False)]
+    parts = [complete(world, "c1", a, b).requests for a, b in pairwise(times)]
     assert parts == [5, 5, 5]
 
 

@@ -1,7 +1,6 @@
 """Platforms to serve on, as tests need them: one class a platform, all alike."""
 
 import json
-import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,6 +14,7 @@ from ml_pipeline.adapters.local.router import LocalRouter
 from ml_pipeline.adapters.local.traffic import LocalTraffic
 from ml_pipeline.localplatform import control
 from ml_pipeline.ports.registry import ModelVersion
+from tests.fakes import processes
 
 STAND_IN = str(Path(__file__).with_name("model_server.py"))
 BODY = {"dataframe_split": {"columns": ["a"], "data": [[1.0]]}}
@@ -22,11 +22,14 @@ BODY = {"dataframe_split": {"columns": ["a"], "data": [[1.0]]}}
 
 def eventually(look: Callable[[], Any], *, within_s: float = 60.0) -> Any:
     """What `look` gives once it gives something true."""
-    deadline = time.monotonic() + within_s
-    while not (found := look()):
-        assert time.monotonic() < deadline, f"not within {within_s} s; the last was {found!r}"
-        time.sleep(0.02)
-    return found
+    found: list[Any] = []
+
+    def seen() -> bool:
+        found.append(look())
+        return bool(found[-1])
+
+    assert processes.eventually(seen, within_s), f"not within {within_s} s: {found[-1]!r}"
+    return found[-1]
 
 
 class LocalWorld:

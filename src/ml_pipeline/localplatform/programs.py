@@ -145,10 +145,13 @@ class RouterProgram:
         """Ask every second which state it has; it has to be ended when it does not say."""
         poking = asyncio.create_task(self._poke_often())
         try:
-            while True:
+            heard = True
+            while heard:
                 async with asyncio.timeout(ROUTER_LIMIT_S):
-                    if not await self._hear():
-                        await process.wait()
+                    heard = await self._hear()
+            async with asyncio.timeout(ROUTER_LIMIT_S):
+                await process.wait()
+            return "it ended"
         except TimeoutError:
             return f"it did not answer for {ROUTER_LIMIT_S:g} s"
         finally:

@@ -8,7 +8,7 @@ from enum import StrEnum
 from ml_pipeline.domain.errors import PlatformRefusedError
 from ml_pipeline.localplatform.lease import Lease
 
-NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 
 
 class Endpoint(StrEnum):
@@ -84,7 +84,7 @@ def checked_name(kind: str, name: str) -> str:
     Raises:
         PlatformRefusedError: it may not.
     """
-    if not NAME.match(name):
+    if not NAME.fullmatch(name):
         raise PlatformRefusedError(
             f"the {kind} {name!r} cannot become a folder and a header",
             remedy="Use up to 63 letters, digits, dots, underscores and hyphens.",

@@ -119,7 +119,11 @@ def _listen_to_supervisor(loop: asyncio.AbstractEventLoop, reload: Callable[[], 
 async def _serve(folder: Folder, listener: socket.socket, options: RouterOptions) -> None:
     router = Router(folder, options)
     runner = web.AppRunner(
-        router.proxy.application(), access_log=None, shutdown_timeout=5.0, keepalive_timeout=75.0
+        router.proxy.application(),
+        access_log=None,
+        shutdown_timeout=5.0,
+        keepalive_timeout=75.0,
+        lingering_time=2.0,
     )
     await runner.setup()
     router.reload()
