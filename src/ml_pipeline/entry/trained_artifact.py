@@ -13,13 +13,13 @@ import sys
 import zipfile
 from collections.abc import Callable
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NoReturn
 
 CONFIGURATION, DATA = 4, 5
-#: First bytes of a pickle of protocol 2 to 5, and of what joblib compresses one with.
+#: First bytes of a pickle of protocol 2 to 5.
 _PICKLE = tuple(b"\x80" + bytes([protocol]) for protocol in range(2, 6))
-_COMPRESSED = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\x04\x22\x4d\x18", b"x\x9c", b"x\xda", b"x\x01")
 
 
 class Refusal(Exception):  # noqa: N818 - it names what the caller is told
@@ -100,9 +100,7 @@ def _load_pickle(path: Path, spec: dict[str, Any]) -> Any:
         message = f"{path} is a pickle, and loading a pickle can run any code"
         remedy = "Store the model with skops or as ONNX, or set train.allow_pickle = true."
         raise Refusal(CONFIGURATION, message, remedy)
-    with path.open("rb") as file:
-        start = file.read(8)
-    if path.suffix.lower() == ".joblib" or start.startswith(_COMPRESSED):
+    if find_spec("joblib"):  # reads plain pickles too, and its own under any name
         return import_module("joblib").load(path)
     with path.open("rb") as file:
         return pickle.load(file)  # noqa: S301 - the project asked for it

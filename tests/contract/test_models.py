@@ -1,0 +1,203 @@
+"""TrainedModels and PackagedModels: what the pipeline owes itself of every servable format."""
+
+import json
+
+import numpy as np
+import pytest
+from sklearn.compose import ColumnTransformer
+from sklearn.ensemble import (
+    GradientBoostingRegressor,
+    HistGradientBoostingClassifier,
+    HistGradientBoostingRegressor,
+)
+from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+
+from ml_pipeline.domain.errors import DataError
+from tests.fakes.trained import NUMBERS, Project, in_artifact, numbers, write_table
+
+FORMATS = ("onnx", "skops")
+
+
+@pytest.fixture(scope="module", params=FORMATS)
+def released(request, tmp_path_factory):
+    """A regression model of gradient boosting, trained and packaged."""
+    project = Project(tmp_path_factory.mktemp("project"), package={"format": request.param})
+    model = GradientBoostingRegressor(n_estimators=20, random_state=0)
+    model.fit(numbers(project.table), project.table["minutes"])
+    artifact = in_artifact(project.folder / "model.skops", model)
+    package, info = project.make_package(artifact)
+    return project, model, artifact, package, info
+
+
+def test_a_trained_model_predicts_what_it_predicted_in_training(released):
+    project, model, artifact, *_ = released
+    expected = model.predict(numbers(project.table))
+    assert project.predict(artifact) == pytest.approx(expected, rel=1e-12)
+
+
+def test_a_package_predicts_what_the_trained_model_does(released):
+    project, model, _, package, _ = released
+    predicted = project.packaged.predict(package, project.rows)
+    assert predicted == pytest.approx(model.predict(numbers(project.table)), rel=1e-4)
+
+
+def test_a_package_says_what_it_is(released):
+    project, _, _, package, info = released
+    assert info == project.packaged.describe(package)
+    assert info.format == project.package["format"]
+    assert info.worst_difference is not None
+    assert 0 <= info.worst_difference <= 1e-4
+    manifest = project.manifest(package)
+    assert [column["name"] for column in manifest["columns"]] == list(NUMBERS)
+    assert manifest["task"] == "regression"
+    assert manifest["versions"]["sklearn"]
+
+
+def test_a_package_that_was_tampered_with_predicts_nothing(released, tmp_path):
+    project, _, _, package, _ = released
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    for path in package.iterdir():
+        (copy / path.name).write_bytes(path.read_bytes())
+    model = next(path for path in copy.iterdir() if path.name != "package.json")
+    model.write_bytes(model.read_bytes()[:-1] + b"?")
+    for use in (project.packaged.describe, lambda it: project.packaged.predict(it, project.rows)):
+        with pytest.raises(DataError, match="not the file that was packaged"):
+            use(copy)
+
+
+def test_rows_without_a_column_are_named(released, tmp_path):
+    project, _, artifact, package, _ = released
+    lacking = {name: project.table[name] for name in NUMBERS if name != "load"}
+    rows = write_table(tmp_path / "lacking.csv", lacking)
+    with pytest.raises(DataError, match="'load'"):
+        project.packaged.predict(package, rows)
+    with pytest.raises(DataError, match="'load'"):
+        project.trained.predict(
+            artifact, rows, data=project.data_policy, train=project.train_policy, work=tmp_path
+        )
+
+
+def test_other_columns_and_another_order_change_nothing(released, tmp_path):
+    project, _, _, package, _ = released
+    turned = dict(reversed(project.table.items()))
+    rows = write_table(tmp_path / "turned.csv", turned)
+    expected = project.packaged.predict(package, project.rows)
+    assert project.packaged.predict(package, rows) == expected
+
+
+def test_a_regression_has_no_probabilities(released):
+    project, _, artifact, package, _ = released
+    with pytest.raises(DataError, match="probabilities"):
+        project.packaged.predict(package, project.rows, probabilities=True)
+    with pytest.raises(DataError, match="probabilities"):
+        project.predict(artifact, probabilities=True)
+
+
+def test_nothing_but_logs_is_left_in_the_work_folder(released):
+    project, *_ = released
+    assert {path.suffix for path in project.work.iterdir()} == {".log"}
+
+
+@pytest.mark.parametrize("format_", FORMATS)
+def test_a_text_label_is_its_position_in_the_projects_own_order(tmp_path, format_):
+    """The order of `classes` is the project's, not the alphabet's: both must meet."""
+    project = Project(
+        tmp_path, target="late", classes=("late", "in time"), package={"format": format_}
+    )
+    model = make_pipeline(StandardScaler(), LogisticRegression())
+    model.fit(numbers(project.table), project.table["late"])
+    artifact = in_artifact(tmp_path / "model.skops", model)
+    package, _ = project.make_package(artifact)
+    expected = [float(label == "in time") for label in model.predict(numbers(project.table))]
+    assert set(expected) == {0.0, 1.0}
+    assert project.predict(artifact) == expected
+    assert project.packaged.predict(package, project.rows) == expected
+    likely = model.predict_proba(numbers(project.table))[:, list(model.classes_).index("in time")]
+    assert project.predict(artifact, probabilities=True) == pytest.approx(likely)
+    found = project.packaged.predict(package, project.rows, probabilities=True)
+    assert found == pytest.approx(likely, abs=1e-5)
+
+
+@pytest.mark.parametrize("format_", FORMATS)
+def test_numeric_labels_are_their_own_positions(tmp_path, format_):
+    project = Project(tmp_path, package={"format": format_})
+    truth = [int(label == "late") for label in project.table["late"]]
+    model = HistGradientBoostingClassifier(max_iter=5).fit(numbers(project.table), truth)
+    artifact = in_artifact(tmp_path / "model.skops", model)
+    package, _ = project.make_package(artifact)
+    expected = model.predict(numbers(project.table)).tolist()
+    assert project.predict(artifact) == expected
+    assert project.packaged.predict(package, project.rows) == expected
+    likely = model.predict_proba(numbers(project.table))[:, 1]
+    found = project.packaged.predict(package, project.rows, probabilities=True)
+    assert found == pytest.approx(likely, abs=1e-5)
+
+
+@pytest.mark.parametrize("format_", FORMATS)
+def test_text_columns_and_names_of_a_fitted_table_are_kept(tmp_path, format_):
+    """The shop "007" is a text: read as a number it would be an unknown shop."""
+    import pandas as pd
+
+    project = Project(
+        tmp_path, features=(*NUMBERS, "shop"), columns={"shop": {"type": "text"}},
+        package={"format": format_},
+    )  # fmt: skip
+    rows = pd.DataFrame({name: project.table[name] for name in project.features})
+    encoder = ColumnTransformer(
+        [("shop", OneHotEncoder(handle_unknown="ignore"), ["shop"])], remainder="passthrough"
+    )
+    model = make_pipeline(encoder, LinearRegression()).fit(rows, project.table["minutes"])
+    artifact = in_artifact(tmp_path / "model.skops", model, feature_cols=list(project.features))
+    package, _ = project.make_package(artifact)
+    expected = model.predict(rows)
+    assert np.ptp(expected) > 1
+    assert project.predict(artifact) == pytest.approx(expected)
+    assert project.packaged.predict(package, project.rows) == pytest.approx(expected, rel=1e-4)
+
+
+@pytest.mark.parametrize("format_", FORMATS)
+def test_missing_numbers_reach_a_model_that_can_use_them(tmp_path, format_):
+    project = Project(tmp_path, package={"format": format_})
+    project.table["load"] = [value if value > 0 else None for value in project.table["load"]]
+    project.rows = write_table(tmp_path / "rows.csv", project.table)
+    rows = numbers(project.table)
+    assert np.isnan(rows).any()
+    model = HistGradientBoostingRegressor(max_iter=10).fit(rows, project.table["minutes"])
+    artifact = in_artifact(tmp_path / "model.skops", model)
+    package, _ = project.make_package(artifact)
+    assert project.predict(artifact) == pytest.approx(model.predict(rows))
+    found = project.packaged.predict(package, project.rows)
+    assert found == pytest.approx(model.predict(rows), rel=1e-4)
+
+
+def test_an_artifact_that_is_onnx_already_is_packaged_as_it_is(tmp_path):
+    from tests.fakes.packages import linear_onnx
+
+    project = Project(tmp_path)
+    artifact = tmp_path / "model.onnx"
+    artifact.write_bytes(linear_onnx((1.0, 0.0, 2.0)))
+    expected = numbers(project.table) @ np.array([1.0, 0.0, 2.0]) + 1
+    assert project.predict(artifact) == pytest.approx(expected)
+    package, info = project.make_package(artifact)
+    assert (package / "model.onnx").read_bytes() == artifact.read_bytes()
+    assert info.worst_difference == 0
+    assert project.packaged.predict(package, project.rows) == pytest.approx(expected)
+    assert project.runner.asked == [], "ONNX needs nothing of the project's environment"
+
+
+def test_the_projects_own_export_is_used_where_it_has_one(tmp_path):
+    from tests.fakes.packages import linear_onnx
+
+    (tmp_path / "exported").write_bytes(linear_onnx((1.0, 0.0, 2.0)))
+    script = "import sys, shutil; shutil.copy('exported', sys.argv[1])"
+    project = Project(tmp_path, package={"export": ("python", "-c", script, "{output}")})
+    model = LinearRegression()
+    model.coef_, model.intercept_, model.n_features_in_ = np.array([1.0, 0.0, 2.0]), 1.0, 3
+    artifact = in_artifact(tmp_path / "model.skops", model)
+    package, info = project.make_package(artifact)
+    assert (package / "model.onnx").read_bytes() == linear_onnx((1.0, 0.0, 2.0))
+    assert info.worst_difference == pytest.approx(0, abs=1e-12)
+    assert json.loads((package / "package.json").read_text())["task"] == "regression"
