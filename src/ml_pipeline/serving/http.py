@@ -130,7 +130,7 @@ class _Connection(asyncio.Protocol):
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
-            self._refuse(400, "this server speaks HTTP/1.1 only")
+            self._end_after_this()
         except httptools.HttpParserError as error:
             self._refuse(400, f"this is no HTTP request: {error}")
         self._answer_queued()
@@ -217,6 +217,12 @@ class _Connection(asyncio.Protocol):
         self._head_bytes += more
         if self._head_bytes > _HEADER_BYTES:
             self._refuse(431, f"the head of the request is longer than {_HEADER_BYTES} bytes")
+
+    def _end_after_this(self) -> None:
+        """A request for another protocol is answered in this one, and the connection ends."""
+        self._refused = True
+        if self._queue:
+            self._queue.append((self._queue.pop()[0], False))
 
     def _refuse_length(self) -> None:
         self._refuse(413, f"the body is longer than {self._server.body_bytes} bytes")

@@ -16,6 +16,7 @@ from ml_pipeline.serving.package import InputColumn, ValueType
 _REMEDY = "Send every column the model takes, with values of its type."
 _PLAIN = frozenset({float, int})
 _ABSENT = math.nan
+_LARGEST = float(np.finfo(np.float32).max)
 #: What a text cell says when a number is missing, besides nothing at all.
 _MISSING = frozenset({"", "nan", "na", "n/a", "null", "none", "<na>"})
 _TRUTHS = {"true": 1.0, "false": 0.0, "1": 1.0, "0": 0.0, "1.0": 1.0, "0.0": 0.0}
@@ -43,6 +44,22 @@ class Batch:
 
     def __len__(self) -> int:
         return len(self.numbers)
+
+    def unfit(self) -> str | None:
+        """The first value that is missing or beyond float32, which many models cannot take."""
+        for at, column in enumerate(self.columns):
+            where = f"column {column.name!r}"
+            if at in self.texts:
+                if None in self.texts[at]:
+                    return f"row {self.texts[at].index(None)}, {where} has no value"
+                continue
+            fit = np.abs(self.numbers[:, at]) <= _LARGEST
+            if not fit.all():
+                row = int(np.argmin(fit))
+                value = self.numbers[row, at]
+                what = "has no value" if np.isnan(value) else f"is {value}"
+                return f"row {row}, {where} {what}"
+        return None
 
     def part(self, start: int, stop: int) -> "Batch":
         """Rows `start` to `stop` (exclusive)."""

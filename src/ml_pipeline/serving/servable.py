@@ -16,6 +16,10 @@ from ml_pipeline.serving.rows import Batch, Schema
 Label = str | int | float
 
 
+class UnfitRowsError(DataError):
+    """The model cannot predict these rows: a value is missing, or beyond what it computes with."""
+
+
 class Engine(Protocol):
     """One format's way to predict."""
 
@@ -59,8 +63,18 @@ class Servable:
                 number is its own position), or the positive class's probability.
 
         Raises:
+            UnfitRowsError: it cannot, and a row has a value missing or beyond any measure.
             DataError: the model gives something else, or no finite number.
         """
+        try:
+            return self._predicted(batch, output)
+        except DataError as error:
+            if (unfit := batch.unfit()) is None:
+                raise
+            remedy = "Send a value the model was trained to expect."
+            raise UnfitRowsError(f"{unfit}: {error}", remedy=remedy) from error
+
+    def _predicted(self, batch: Batch, output: Output) -> list[Label]:
         values = self._values(batch, output)
         if values.shape != (len(batch),):
             _refuse(f"gave values of shape {values.shape} for {len(batch)} rows")
