@@ -159,15 +159,14 @@ class Conductor:
     def _keep(self, spec: StageSpec, folder: Folder, key: str, result: StageResult) -> None:
         made_in = f"{folder.run_id}/{spec.id}/{folder.attempt}"
         kept = result.model_copy(update={"values": {**result.values, "made_in": made_in}})
-        file = folder.path / ".kept" / _KEPT
-        file.parent.mkdir(exist_ok=True)
-        file.write_text(kept.model_dump_json(), encoding="utf-8")
         files = [folder.path / artifact.path for artifact in result.artifacts]
         self.memo.put(spec.id, key, files, folder.path)
         place = self.memo.get(spec.id, key)
         if place is not None:
-            file.replace(place / _KEPT)
-        file.parent.rmdir()
+            # Written where it stays: runs and kept answers may lie on different disks.
+            part = place / f".{_KEPT}.{folder.run_id}"
+            part.write_text(kept.model_dump_json(), encoding="utf-8")
+            part.replace(place / _KEPT)
 
 
 def _told(outcome: StageOutcome) -> dict[str, Any]:

@@ -2,9 +2,22 @@
 
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
+
+from ml_pipeline.cli.arguments import (
+    Reason,
+    RunId,
+    Runs,
+    Sets,
+    Source,
+    State,
+    Trigger,
+    Wait,
+    place_of,
+)
+from ml_pipeline.cli.handing_app import evidence_app, platform_app
 
 app = typer.Typer(
     name="ml-pipeline",
@@ -18,38 +31,8 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-platform_app = typer.Typer(
-    help="The embedded platform: registry, router and model servers on this machine.",
-    no_args_is_help=True,
-)
 app.add_typer(platform_app, name="platform")
-
-Source = Annotated[
-    Path | None, typer.Option("--source", help="The project's folder [default: this one].")
-]
-State = Annotated[
-    Path | None,
-    typer.Option("--state", help="Registry, environments, caches [default: SOURCE/.ml-pipeline]."),
-]
-Runs = Annotated[
-    Path | None, typer.Option("--runs", help="Evidence of all runs [default: SOURCE/runs].")
-]
-Sets = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="A setting for this run; repeatable."),
-]
-RunId = Annotated[str | None, typer.Option("--run-id", help="Id of the new run.")]
-Reason = Annotated[str, typer.Option("--reason", help="Why; stands in the evidence.")]
-Wait = Annotated[bool, typer.Option("--wait", help="Wait for another run to end first.")]
-Trigger = Annotated[str, typer.Option("--trigger", help="What started it; stands in the evidence.")]
-
-
-def _place(
-    source: Path | None, state: Path | None, runs: Path | None, sets: list[str] | None = None
-) -> Any:
-    from ml_pipeline.cli.opening import Place
-
-    return Place(source=source, state=state, runs=runs, sets=tuple(sets or ()))
+app.add_typer(evidence_app, name="evidence")
 
 
 @app.command("full-pipeline")
@@ -86,7 +69,7 @@ def full_pipeline(
         "force": force, "force_promote": force_promote, "reason": reason, "chaos": chaos,
         "cutoff": cutoff_date, "trigger": trigger,
     }  # fmt: skip
-    return full(_place(source, state, runs, sets), run_id, asked, wait=wait)
+    return full(place_of(source, state, runs, sets), run_id, asked, wait=wait)
 
 
 @app.command()
@@ -102,7 +85,7 @@ def ci(
     """The checks of a pull request: lint, unit tests, data, smoke training, report."""
     from ml_pipeline.cli.running import checks
 
-    return checks(_place(source, state, runs, sets), run_id, {"trigger": trigger}, wait=wait)
+    return checks(place_of(source, state, runs, sets), run_id, {"trigger": trigger}, wait=wait)
 
 
 @app.command()
@@ -121,13 +104,21 @@ def run(
     ] = False,
     reason: Reason = "",
     chaos: Annotated[str, typer.Option("--chaos", help="As in full-pipeline.")] = "",
+    evidence: Annotated[
+        Path | None, typer.Option("--evidence", help="A run's folder from elsewhere, instead.")
+    ] = None,
     wait: Wait = False,
 ) -> int:
     """One stage alone, on an earlier run's evidence."""
     from ml_pipeline.cli.running import single
 
+    place = place_of(source, state, runs, sets)
+    if evidence is not None:
+        from ml_pipeline.cli.handing import taken_in
+
+        on = taken_in(place, evidence, on)
     asked = {"force": force, "force_promote": force_promote, "reason": reason, "chaos": chaos}
-    return single(_place(source, state, runs, sets), stage, on, asked, wait=wait)
+    return single(place, stage, on, asked, wait=wait)
 
 
 @app.command()
@@ -146,7 +137,7 @@ def resume(
     from ml_pipeline.cli.running import resumed
 
     asked = {"approve": approve, "reason": reason}
-    return resumed(_place(source, state, runs), run_id, asked, wait=wait)
+    return resumed(place_of(source, state, runs), run_id, asked, wait=wait)
 
 
 @app.command()
@@ -160,7 +151,7 @@ def abort(
     """Cancel what a run left running and give the champion its traffic back."""
     from ml_pipeline.cli.running import aborted
 
-    return aborted(_place(source, state, runs), run_id, wait=wait)
+    return aborted(place_of(source, state, runs), run_id, wait=wait)
 
 
 @app.command()
@@ -174,7 +165,7 @@ def rollback(
     """Give traffic and the champion's name back to the version that served before."""
     from ml_pipeline.cli.running import rolled_back
 
-    return rolled_back(_place(source, state, runs), reason, wait=wait)
+    return rolled_back(place_of(source, state, runs), reason, wait=wait)
 
 
 @app.command()
@@ -182,7 +173,7 @@ def status(source: Source = None, state: State = None, runs: Runs = None) -> int
     """The champion, what serves, and the newest runs."""
     from ml_pipeline.cli.looking import show_status
 
-    return show_status(_place(source, state, runs))
+    return show_status(place_of(source, state, runs))
 
 
 @app.command()
@@ -198,7 +189,7 @@ def report(
     """Write a run's report again, and print its summary."""
     from ml_pipeline.cli.looking import write_report
 
-    return write_report(_place(source, state, runs), run_id, output)
+    return write_report(place_of(source, state, runs), run_id, output)
 
 
 @app.command()
@@ -225,29 +216,9 @@ def config(source: Source = None, sets: Sets = None) -> int:
     return explain(source, sets or [])
 
 
-@platform_app.command("up")
-def platform_up(
-    source: Source = None,
-    state: State = None,
-    port: Annotated[int | None, typer.Option("--port", help="Public port on 127.0.0.1.")] = None,
-) -> int:
-    """Start the embedded platform and leave it running."""
-    from ml_pipeline.cli.looking import bring_up
+@app.command()
+def prepare(source: Source = None, state: State = None, runs: Runs = None) -> int:
+    """Make the project's environment, so that later commands find it."""
+    from ml_pipeline.cli.handing import make_environment
 
-    return bring_up(_place(source, state, None), port)
-
-
-@platform_app.command("down")
-def platform_down(source: Source = None, state: State = None) -> int:
-    """Stop the embedded platform; its state is kept."""
-    from ml_pipeline.cli.looking import take_down
-
-    return take_down(_place(source, state, None))
-
-
-@platform_app.command("status")
-def platform_status(source: Source = None, state: State = None) -> int:
-    """What the embedded platform serves, and with which weights."""
-    from ml_pipeline.cli.looking import show_platform
-
-    return show_platform(_place(source, state, None))
+    return make_environment(place_of(source, state, runs))

@@ -6,6 +6,7 @@ import logging
 import os
 import secrets
 import socket
+import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -36,6 +37,7 @@ class PlatformOptions:
     """
 
     port: int
+    host: str = "127.0.0.1"
     for_run: bool = False
     idle_stop_s: float = 600.0
     server: str = "ml_pipeline.serving.server"
@@ -94,19 +96,26 @@ class Platform:
         """End the children, router first; the state stays."""
         await self._router_keeper.stop()
         await self.fleet.stop()
-        self.store.note("platform-stopped", wall_s(), {})
+        with contextlib.suppress(sqlite3.Error):
+            self.store.note("platform-stopped", wall_s(), {})
 
     async def tick_for_ever(self) -> None:
         """End leases that ran out, should the router not have; stop when nobody needs us."""
         while not self.stopping.is_set():
-            if self.store.expire(wall_s()):
-                self._router.poke()
-            if self.for_run and self._idle():
-                log.warning("nobody asked for this platform for %g s: it stops", self._idle_stop_s)
-                self.stopping.set()
+            try:
+                self._tick()
+            except sqlite3.Error:  # such as a full disk: what serves goes on serving
+                log.exception("the state could not be used; trying again")
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(TICK_S):
                     await self.stopping.wait()
+
+    def _tick(self) -> None:
+        if self.store.expire(wall_s()):
+            self._router.poke()
+        if self.for_run and self._idle():
+            log.warning("nobody asked for this platform for %g s: it stops", self._idle_stop_s)
+            self.stopping.set()
 
     def touch(self) -> None:
         """Somebody asked for this platform."""

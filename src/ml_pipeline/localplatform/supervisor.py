@@ -32,13 +32,16 @@ from ml_pipeline.localplatform.store import Store
 LOCK_LIMIT_S = 1.0
 
 
-async def listen_on(port: int, remembered: int | None, patience_s: float = 3.0) -> socket.socket:
+async def listen_on(
+    port: int, remembered: int | None, patience_s: float = 3.0, host: str = "127.0.0.1"
+) -> socket.socket:
     """The public socket; the router of a killed supervisor may hold it for another moment.
 
     Args:
         port: 0 for any free one, and then the remembered one when it is free.
         remembered: the port of the platform's last life.
         patience_s: how long to try, in seconds.
+        host: address; another than loopback is for a container, whose ports are guarded.
 
     Raises:
         PlatformUnavailableError: somebody else listens there.
@@ -47,25 +50,25 @@ async def listen_on(port: int, remembered: int | None, patience_s: float = 3.0) 
     deadline_s = asyncio.get_running_loop().time() + patience_s
     while True:
         try:
-            return _bound(wanted)
+            return _bound(host, wanted)
         except OSError as exc:
             reason = exc.strerror
         if asyncio.get_running_loop().time() > deadline_s:
             break
         await asyncio.sleep(0.1)
     if not port:
-        return _bound(0)
+        return _bound(host, 0)
     raise PlatformUnavailableError(
-        f"cannot listen on 127.0.0.1:{port}: {reason}",
+        f"cannot listen on {host}:{port}: {reason}",
         remedy="End what listens there, or choose another port (0 takes any free one).",
     )
 
 
-def _bound(port: int) -> socket.socket:
+def _bound(host: str, port: int) -> socket.socket:
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(("127.0.0.1", port))
+        listener.bind((host, port))
         listener.listen(1024)
     except OSError:
         listener.close()
@@ -81,7 +84,8 @@ async def supervise(folder: Folder, options: PlatformOptions, ready: Callable[[]
     """
     with contextlib.closing(Store(folder.database)) as store:
         remembered = store.meta("public_port")
-        listener = await listen_on(options.port, None if remembered is None else int(remembered))
+        known = None if remembered is None else int(remembered)
+        listener = await listen_on(options.port, known, host=options.host)
         with listener:
             store.set_meta("public_port", str(listener.getsockname()[1]))
             platform = Platform(folder, store, listener, options)
@@ -145,6 +149,7 @@ def _asked(argv: list[str] | None) -> tuple[Folder, PlatformOptions, bool]:
     parser = argparse.ArgumentParser(prog="supervisor")
     parser.add_argument("--state", type=Path, required=True)
     parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--for-run", action="store_true")
     parser.add_argument("--detach", action="store_true")
     usual = PlatformOptions(port=0)
@@ -156,6 +161,7 @@ def _asked(argv: list[str] | None) -> tuple[Folder, PlatformOptions, bool]:
     asked = parser.parse_args(argv)
     options = PlatformOptions(
         port=asked.port,
+        host=asked.host,
         for_run=asked.for_run,
         idle_stop_s=asked.idle_stop_s,
         server=asked.server,

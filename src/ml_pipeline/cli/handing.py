@@ -1,0 +1,94 @@
+"""Commands that hand runs and state on, and those that containers live from."""
+
+from pathlib import Path
+
+from ml_pipeline.cli.opening import Place, folders_of, open_session, settings_of
+from ml_pipeline.domain.errors import ConfigurationError, ExitCode
+
+
+def give_evidence(place: Place, run_id: str | None, output: Path) -> int:
+    """`evidence export`; needs no configuration when the runs' folder is named."""
+    from ml_pipeline.adapters.local.clock import HostClock
+    from ml_pipeline.adapters.local.evidence import LocalRuns
+    from ml_pipeline.session import handing
+
+    root = place.runs or folders_of(place, settings_of(place))[1]
+    _say(handing.export_run(LocalRuns(root, HostClock()), run_id, output))
+    return ExitCode.DONE
+
+
+def take_evidence(place: Place, folder: Path) -> int:
+    """`evidence import`."""
+    _say(taken_in(place, folder, None))
+    return ExitCode.DONE
+
+
+def taken_in(place: Place, folder: Path, run_id: str | None) -> str:
+    """A run from elsewhere laid beside the project's; its id.
+
+    Raises:
+        ConfigurationError: it cannot be, or it is another run than `run_id`.
+    """
+    from ml_pipeline.adapters.local.clock import HostClock
+    from ml_pipeline.adapters.local.evidence import LocalRuns
+    from ml_pipeline.session import handing
+
+    settings = settings_of(place)
+    _, root = folders_of(place, settings)
+    taken = handing.import_run(folder, LocalRuns(root, HostClock()), settings.model)
+    if run_id not in {None, taken}:
+        raise ConfigurationError(
+            f"{folder} is evidence of run {taken}, and --run names {run_id}",
+            remedy="Leave one of the two out.",
+        )
+    return taken
+
+
+def give_state(place: Place, folder: Path) -> int:
+    """`platform export`, while no run changes the state."""
+    from ml_pipeline.session import handing
+
+    session, shown = open_session(place)
+    shown.close()
+    settings = session.settings
+    state, runs = folders_of(place, settings)
+    with session.alone("export of the state"):
+        handing.export_state(state, runs, settings.model, folder)
+    return ExitCode.DONE
+
+
+def take_state(place: Place, folder: Path) -> int:
+    """`platform import`, while no run changes the state."""
+    from ml_pipeline.session import handing
+
+    session, shown = open_session(place)
+    shown.close()
+    settings = session.settings
+    state, runs = folders_of(place, settings)
+    with session.alone("import of the state"):
+        done = handing.import_state(folder, state, runs, settings.model)
+    _say("the state is in place" if done else "the state began with it already")
+    return ExitCode.DONE
+
+
+def serve(place: Place, host: str, port: int | None) -> int:
+    """`platform serve`."""
+    from ml_pipeline.localplatform import control, supervisor
+
+    settings = settings_of(place)
+    state, _ = folders_of(place, settings)
+    wanted = (settings.local.port if port is None else port) or control.DEFAULT_PORT
+    words = ["--state", str(state), "--host", host, "--port", str(wanted)]
+    return supervisor.main([*words, "--sticky-header", settings.local.sticky_header or ""])
+
+
+def make_environment(place: Place) -> int:
+    """`prepare`."""
+    session, shown = open_session(place)
+    shown.close()
+    _say(session.wiring.runner.prepare())
+    return ExitCode.DONE
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)  # noqa: T201 - this is the user's terminal

@@ -1,0 +1,19 @@
+"""Arguments that several functions share, each documented once."""
+
+from typing import Annotated
+
+from dagger import Directory, Doc
+
+OnRun = Annotated[str, Doc("Id of the run whose evidence is used and added to [newest]")]
+Evidence = Annotated[
+    Directory | None,
+    Doc("A run's evidence to work on instead, such as ./runs/20260301-093005-1f2e"),
+]
+RunId = Annotated[str, Doc("Id of the new run, up to 63 of a-z, 0-9 and hyphens [a fresh one]")]
+Force = Annotated[bool, Doc("Train although nothing changed or the 12-hour guard holds")]
+ForcePromote = Annotated[bool, Doc('Pass the verdict "no improvement"; a fault is never passed')]
+Reason = Annotated[str, Doc("Why; stands in the evidence")]
+Chaos = Annotated[str, Doc("A drill in production: errors=0.2, slow_ms=800 or crash_after=50")]
+Cutoff = Annotated[str, Doc("Hold out the rows at or after this date, such as 2026-01-26")]
+Trigger = Annotated[str, Doc("What started it; stands in the evidence")]
+Wait = Annotated[bool, Doc("Wait for another run to end instead of stopping with exit code 7")]

@@ -1,0 +1,98 @@
+"""What the functions of the module do with a bench: one command of the pipeline each."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import dagger
+
+from ml_pipeline.containers.bench import EVIDENCE, OUT, Bench, Uses
+from ml_pipeline.containers.run import Run
+from ml_pipeline.pipeline import StageSpec
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def never_cached(method: F) -> F:
+    """A function of the module that is run at every call: it has a side effect or a clock."""
+    marked = dagger.function(cache="never")  # type: ignore[call-overload]  # a hole in its stubs
+    return marked(method)  # type: ignore[no-any-return]
+
+
+def options(**given: str | bool) -> list[str]:
+    """Options of the pipeline's command; what is empty or false is left out.
+
+    >>> options(run_id="a", force=True, reason="", wait=False)
+    ['--run-id', 'a', '--force']
+    """
+    words = []
+    for name, value in given.items():
+        option = f"--{name.replace('_', '-')}"
+        if value:
+            words += [option] if value is True else [option, str(value)]
+    return words
+
+
+async def told(bench: Bench, *words: str, extra: str = "local", uses: Uses = Uses.STATE) -> str:
+    """What a command of the pipeline prints; its exit code becomes that of the call."""
+    box = await bench.container(extra, uses)
+    return await box.with_exec(bench.command(*words, uses=uses)).stdout()
+
+
+async def stage(
+    bench: Bench,
+    one: StageSpec,
+    run: str,
+    evidence: dagger.Directory | None,
+    flags: Sequence[str],
+) -> str:
+    """What one stage prints.
+
+    A pure stage that needs nothing is its container's last step, which the engine answers from
+    its cache while the content is the same; a step that failed is never cached. A pure stage
+    that needs data, and is given no run, has it fetched: its answer is then kept by content in
+    the volume of kept answers, which the full pipeline shares.
+    """
+    alone = not run and evidence is None
+    if one.pure and not one.needs:
+        uses, run = Uses.CONTENT, one.id
+    else:
+        uses = Uses.RUNS if one.extra == "core" else Uses.STATE
+    box = await bench.container(one.extra, uses)
+    if one.pure and one.needs and alone:
+        run = bench.call
+        box = box.with_exec(bench.command("run", "fetch-data", "--run", run, *flags, uses=uses))
+    words = options(run=run)
+    if evidence is not None:
+        box = box.with_mounted_directory(EVIDENCE, evidence)
+        words += ["--evidence", EVIDENCE]
+    return await box.with_exec(bench.command("run", one.id, *words, *flags, uses=uses)).stdout()
+
+
+async def whole(bench: Bench, *flags: str) -> Run:
+    """A whole run, whatever it came to; one that left no evidence is an error."""
+    box = await bench.container("local")
+    run = bench.command("full-pipeline", "--run-id", bench.call, *flags)
+    box = box.with_exec(run, expect=dagger.ReturnType.ANY)
+    box = box.with_exec(bench.command("evidence", "export", bench.call, "--output", OUT))
+    return Run(evidence=await box.directory(OUT).sync())  # type: ignore[call-arg]  # a dataclass
+
+
+async def evidence_of(bench: Bench, run: str) -> dagger.Directory:
+    """A run's evidence."""
+    box = await bench.container("core", Uses.RUNS)
+    words = ("evidence", "export", *([run] if run else []), "--output", OUT)
+    return await box.with_exec(bench.command(*words)).directory(OUT).sync()
+
+
+async def state_of(bench: Bench) -> dagger.Directory:
+    """The project's state without tokens."""
+    box = await bench.container("core")
+    return await box.with_exec(bench.command("platform", "export", OUT)).directory(OUT).sync()
+
+
+async def platform(bench: Bench, port: int) -> dagger.Service:
+    """The embedded platform in the foreground, reached from outside its container."""
+    box = await bench.container("local")
+    everywhere = "0.0.0.0"  # noqa: S104 - of its container, whose ports the engine guards
+    listen = bench.command("platform", "serve", "--host", everywhere, "--port", str(port))
+    return box.with_exposed_port(port).as_service(args=listen)

@@ -1,0 +1,84 @@
+"""Images: the pipeline with what one kind of stage needs, and the project's own.
+
+Layers go from what changes seldom to what changes often: base, uv, dependencies, the pipeline.
+The project is laid in last, so that an edit to it installs nothing again.
+"""
+
+from importlib.metadata import metadata
+
+import dagger
+from dagger import dag
+
+#: Everything below is built on it, unless `--base-image` names another one with Python >= 3.11.
+BASE_IMAGE = "python:3.13-slim"
+#: What the pipeline's own package can be installed with, among it one extra a platform.
+_EXTRAS = frozenset(metadata("ml-pipeline").get_all("Provides-Extra") or ())
+
+_HOME = "/opt/ml-pipeline"
+_PYTHON = f"{_HOME}/bin/python"
+_CODE = "/opt/pipeline"
+_INSTALL = "/opt/install.py"
+#: The pipeline's command in every image.
+PROGRAM = f"{_HOME}/bin/ml-pipeline"
+
+
+def extras(stage_extra: str, platform: str) -> tuple[str, ...]:
+    """What is installed for a stage: the core, and at most one platform's packages.
+
+    The pipeline in the container says what is wrong with a platform that has none.
+
+    >>> extras("core", "local"), extras("local", "local"), extras("local", "mars")
+    (('core',), ('core', 'local'), ('core',))
+    """
+    if stage_extra == "core" or platform not in _EXTRAS:
+        return ("core",)
+    return ("core", platform)
+
+
+def pipeline_image(
+    base_image: str, wanted: tuple[str, ...], index: dagger.Secret | None
+) -> dagger.Container:
+    """The pipeline, installed in an environment of its own.
+
+    Args:
+        base_image: with Python >= 3.11 on its PATH.
+        wanted: extras of the pipeline's own package.
+        index: URL of a package index, which may hold a password.
+    """
+    code = dag.current_module().source()
+    program = code.file("src/ml_pipeline/containers/install.py")
+    image = dag.container().from_(base_image).with_file(_INSTALL, program)
+    image = _reaching_an_index(image, index)
+    image = _installed(image, "Python's venv", "python", "-m", "venv", _HOME)
+    image = _installed(image, "uv", _PYTHON, "-m", "pip", "install", "uv")
+    options = [word for extra in wanted for word in ("--extra", extra)]
+    image = image.with_workdir(_CODE).with_file("pyproject.toml", code.file("pyproject.toml"))
+    image = _with_uv(image, "the pipeline's dependencies", "-r", "pyproject.toml", *options)
+    image = image.with_file("README.md", code.file("README.md"))
+    image = image.with_directory("src", code.directory("src"), exclude=["**/__pycache__"])
+    return _with_uv(image, "the pipeline", "--no-deps", ".").with_workdir("/")
+
+
+def _reaching_an_index(image: dagger.Container, index: dagger.Secret | None) -> dagger.Container:
+    """Let uv and pip find packages: by the machine's own certificates, from the given index."""
+    image = (
+        image.with_env_variable("UV_SYSTEM_CERTS", "1")  # uv from 0.13; the engine puts a
+        .with_env_variable("UV_NATIVE_TLS", "1")  # TLS-inspecting proxy's own there
+        .with_env_variable("UV_LINK_MODE", "copy")
+        .with_env_variable("UV_CACHE_DIR", "/var/cache/uv")
+        .with_mounted_cache("/var/cache/uv", dag.cache_volume("ml-pipeline-uv"))
+    )
+    if index is None:
+        return image
+    return image.with_secret_variable("UV_DEFAULT_INDEX", index).with_secret_variable(
+        "PIP_INDEX_URL", index
+    )
+
+
+def _with_uv(image: dagger.Container, what: str, *words: str) -> dagger.Container:
+    command = (_PYTHON, "-m", "uv", "pip", "install", "--python", _PYTHON)
+    return _installed(image, what, *command, *words)
+
+
+def _installed(image: dagger.Container, what: str, *command: str) -> dagger.Container:
+    return image.with_exec(["python", _INSTALL, what, *command])
