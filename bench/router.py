@@ -161,9 +161,7 @@ def main() -> None:
 def show(rounds: list[list[Result]]) -> None:
     direct, routed = ([pair[side] for pair in rounds] for side in (0, 1))
     median = lambda of, name: statistics.median(getattr(one, name) for one in of)  # noqa: E731
-    print(
-        f"{f'of {len(rounds)}':<22}{'direct':>10}{'router':>10}{'added':>10}{'ratio':>8}"
-    )
+    print(f"{f'of {len(rounds)}':<22}{'direct':>10}{'router':>10}{'added':>10}{'ratio':>8}")
     for name, unit in (("p50_ms", "ms"), ("p99_ms", "ms"), ("per_s", "/s")):
         a, b = median(direct, name), median(routed, name)
         label = f"{name.split('_')[0]} at {RATE_PER_S}/s" if unit == "ms" else "most requests"

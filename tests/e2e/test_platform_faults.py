@@ -255,7 +255,7 @@ def test_a_held_lease_keeps_a_platform_up_that_was_started_for_a_run(tmp_path):
     try:
         info = world.up(for_run=True)
         world.deploy("c1")
-        world.router.hold("run-1", fallback={"c1": 100}, lease_s=6)
+        world.router.hold("run-1", fallback={"c1": 100}, lease_s=4.5)
         eventually(lambda: not lives(info.pids["supervisor"]))
     finally:
         world.down()

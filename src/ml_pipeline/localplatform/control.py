@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -122,6 +122,7 @@ def up(
         )
     if info.for_run and not for_run:
         _ask(folder, "POST", "/v1/keep")
+        info = replace(info, for_run=False)
     return info
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import signal
 import time
 from asyncio.subprocess import PIPE, Process
@@ -21,6 +22,7 @@ LONGEST_LOG_BYTES = 4 * 1024 * 1024
 
 
 T = TypeVar("T")
+log = logging.getLogger("ml_pipeline.keeper")
 
 
 class Program(Protocol):
@@ -75,16 +77,25 @@ class Keeper:
             await asyncio.wait({self._task})
 
     async def _keep(self) -> None:
-        self._program.changed(Phase.STARTING, None, "")
+        self._tell(Phase.STARTING, "")
         while True:
-            why = await self._live()
+            try:
+                why = await self._live()
+            except Exception as exc:  # such as a full disk: no reason to leave it unattended
+                log.exception("%s could not be kept running", self._program.name)
+                why = f"it could not be kept running: {exc!r}"
             delay_s = self._backoff.crashed(time.monotonic())
             if delay_s is None:
-                why = f"{why}; given up after {self._backoff.recent} crashes"
-                self._program.changed(Phase.FAILED, None, why)
+                self._tell(Phase.FAILED, f"{why}; given up after {self._backoff.recent} crashes")
                 return
-            self._program.changed(Phase.RESTARTING, None, why)
+            self._tell(Phase.RESTARTING, why)
             await asyncio.sleep(delay_s)
+
+    def _tell(self, phase: Phase, why: str) -> None:
+        try:
+            self._program.changed(phase, None, why)
+        except Exception:  # likewise
+            log.exception("%s is %s, which could not be recorded", self._program.name, phase)
 
     async def _live(self) -> str:
         """One life of the process; why it ended."""
@@ -92,11 +103,13 @@ class Keeper:
         try:
             ended = asyncio.create_task(process.wait())
             port, why = await _either(ended, self._program.ready(process), START_LIMIT_S)
-            if why:
-                return why
-            self._program.changed(Phase.HEALTHY, port, "")
-            sick, why = await _either(ended, self._program.watch(process), None)
-            return why or str(sick)
+            if not why:
+                self._program.changed(Phase.HEALTHY, port, "")
+                sick, why = await _either(ended, self._program.watch(process), None)
+                why = why or str(sick)
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()  # what does not answer does not heed a polite request either
+            return why
         finally:
             await _end(process)
             self._process = None

@@ -151,9 +151,10 @@ class RouterProgram:
                     heard = await self._hear()
             async with asyncio.timeout(ROUTER_LIMIT_S):
                 await process.wait()
-            return "it ended"
         except TimeoutError:
             return f"it did not answer for {ROUTER_LIMIT_S:g} s"
+        else:
+            return "it ended"
         finally:
             poking.cancel()
             self._process = None
