@@ -9,15 +9,18 @@ from typing import TYPE_CHECKING, Any
 from ml_pipeline.adapters.local.clock import HostClock
 from ml_pipeline.adapters.local.evidence import LocalRuns
 from ml_pipeline.adapters.local.memo import FolderMemo
+from ml_pipeline.domain.errors import ConfigurationError
 from ml_pipeline.ports.evidence import Folder
 from ml_pipeline.ports.load import LoadGenerator
 from ml_pipeline.ports.models import PackagedModels, TrainedModels
+from ml_pipeline.ports.platform import Costs, PlatformOrder, PlatformParts
 from ml_pipeline.ports.registry import Bundles, ModelRegistry, ModelVersion
 from ml_pipeline.ports.reporting import Notifier, ReportWriter
 from ml_pipeline.ports.serving import ModelHost, TrafficMetrics, TrafficRouter
 from ml_pipeline.ports.tables import TableStore
 from ml_pipeline.ports.training import ArtifactStore, TrainingPlatform
 from ml_pipeline.settings import Secrets, Settings
+from ml_pipeline.settings.profiles import Platform
 
 if TYPE_CHECKING:
     from ml_pipeline.adapters.local.runner import LocalRunner
@@ -86,38 +89,50 @@ class Wiring:
         return PolarsTables()
 
     @cached_property
+    def parts(self) -> PlatformParts:
+        """The chosen platform's adapters: one line a platform, imported when chosen."""
+        order = PlatformOrder(
+            model=self.settings.model,
+            state=self.state,
+            clock=self.clock,
+            environ=self.environ,
+            trusted_types=tuple(self.settings.train.trusted_types),
+        )
+        match self.settings.platform:
+            case Platform.SAGEMAKER:
+                from ml_pipeline.adapters.sagemaker.parts import SageMakerParts
+
+                return SageMakerParts(order=order, policy=self.settings.sagemaker)
+            # azureml: case Platform.AZUREML
+            # vertex: case Platform.VERTEX
+            case Platform.LOCAL:
+                from ml_pipeline.adapters.local.parts import LocalParts
+
+                return LocalParts(order=order, runner=lambda: self.runner, bring_up=self.bring_up)
+            case other:
+                raise ConfigurationError(
+                    f"platform {other} has no adapter yet", remedy="Choose another platform."
+                )
+
+    @cached_property
     def training(self) -> TrainingPlatform:
         """Where training runs."""
-        from ml_pipeline.adapters.local.training import LocalTraining
-
-        return LocalTraining(state=self.state, runner=self.runner, clock=self.clock)
+        return self.parts.training
 
     @cached_property
     def artifacts(self) -> ArtifactStore:
         """Where training leaves models."""
-        from ml_pipeline.adapters.local.artifacts import LocalArtifacts
-
-        return LocalArtifacts(self.state / "artifacts")
+        return self.parts.artifacts
 
     @cached_property
     def registry(self) -> ModelRegistry:
         """Versions and the champion."""
-        from ml_pipeline.adapters.local.registry import MlflowRegistry
-
-        return MlflowRegistry(state=self.state, clock=self.clock)
+        return self.parts.registry
 
     @cached_property
     def champion_hint(self) -> Callable[[], ModelVersion | None]:
         """The champion as last written, without asking the registry where that is enough."""
-        from ml_pipeline.adapters.local.champion_cache import DATABASE, read_champion_cache
-
-        def hint() -> ModelVersion | None:
-            noted = read_champion_cache(self.state, self.settings.model)
-            if noted is not None or not (self.state / DATABASE).exists():
-                return noted
-            return self.registry.champion(self.settings.model)
-
-        return hint
+        return self.parts.champion_hint
 
     @cached_property
     def bundles(self) -> Bundles:
@@ -129,39 +144,27 @@ class Wiring:
     @cached_property
     def staging_host(self) -> ModelHost:
         """The staging endpoint."""
-        return self._host("staging")
+        return self.parts.staging_host
 
     @cached_property
     def production_host(self) -> ModelHost:
         """The production endpoint."""
-        return self._host("production")
-
-    def _host(self, endpoint: str) -> ModelHost:
-        from ml_pipeline.adapters.local.host import LocalHost
-
-        self.bring_up()
-        return LocalHost(
-            self.state,
-            endpoint=endpoint,
-            clock=self.clock,
-            trusted_types=self.settings.train.trusted_types,
-        )
+        return self.parts.production_host
 
     @cached_property
     def router(self) -> TrafficRouter:
         """Who gets which share of production's traffic."""
-        from ml_pipeline.adapters.local.router import LocalRouter
-
-        self.bring_up()
-        return LocalRouter(self.state, clock=self.clock)
+        return self.parts.router
 
     @cached_property
     def traffic(self) -> TrafficMetrics:
         """What users of each slot saw."""
-        from ml_pipeline.adapters.local.traffic import LocalTraffic
+        return self.parts.traffic
 
-        self.bring_up()
-        return LocalTraffic(self.state, clock=self.clock)
+    @cached_property
+    def costs(self) -> Costs:
+        """What is left running."""
+        return self.parts.costs
 
     @cached_property
     def packaged(self) -> PackagedModels:

@@ -57,7 +57,7 @@ tolerance=1
 gate.xyzzy=1
     gate.xyzzy: unknown key; allowed here: rule, tolerance, improvement, limit, min_rows
 source=elsewhere
-    source: unknown key; allowed here: model, platform, profile, environment, data, checks, train, hyperparameters, metric, gate, drift, retrain, package, staging, load, approval, rollout, retention, notify, local
+    source: unknown key; allowed here: model, platform, profile, environment, data, checks, train, hyperparameters, metric, gate, drift, retrain, package, staging, load, approval, rollout, retention, notify, local, sagemaker
 """
 IMPOSSIBLE = """
 gate.limit=61
@@ -154,7 +154,11 @@ def test_all_faults_come_at_once(project) -> None:
         'ml-pipeline.toml: load.rate_per_s: "fast": must be a number greater than 0',
         "ml-pipeline.toml: rollout.hold_s: -1: must be a number at least 0",
         "ml-pipeline.toml: rollout: 'steps_pct' must rise to 100, got [50, 10]",
-        'ML_PLATFORM: platform: "sagemaker": has no adapter yet; there is local',
+        "ml-pipeline.toml: sagemaker.role: must be set on SageMaker: the ARN of the role its jobs"
+        " run as",
+        "ml-pipeline.toml: sagemaker.bucket: must be set on SageMaker: jobs read and write there",
+        "ml-pipeline.toml: sagemaker.image: must be set on SageMaker: build one, push it to ECR,"
+        " and name it by digest (docs/sagemaker.md says how)",
     ]
 
 

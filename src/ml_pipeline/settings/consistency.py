@@ -54,6 +54,13 @@ def _platform(platform: Platform) -> Iterator[Problem]:
         yield ("platform",), platform, f"has no adapter yet; there is {listed}"
 
 
+def _cloud(chosen: Platform, name: Platform, policy: Any) -> Iterator[Problem]:
+    """What the section of the chosen cloud lacks; sections of others may be empty."""
+    if chosen is name:
+        for key, message in policy.lacking():
+            yield (name.value, key), None, message
+
+
 def _metric(metric: MetricPolicy) -> Iterator[Problem]:
     least, most = NATURAL_RANGE[metric.name]
     if metric.min < least:
@@ -157,6 +164,7 @@ def stays_inside(name: str) -> bool:
 
 _CHECKS: tuple[tuple[tuple[str, ...], Callable[..., Iterator[Problem]]], ...] = (
     (("platform",), _platform),
+    (("platform", "sagemaker"), lambda at, policy: _cloud(at, Platform.SAGEMAKER, policy)),
     (("environment",), _environment),
     (("data",), _data),
     (("train",), _left_in_output),

@@ -15,7 +15,7 @@ class Platform(StrEnum):
 
 
 #: The platforms that can be chosen today; adding an adapter adds its name here.
-ADAPTED: frozenset[Platform] = frozenset({Platform.LOCAL})
+ADAPTED: frozenset[Platform] = frozenset({Platform.LOCAL, Platform.SAGEMAKER})
 
 
 class ProfileName(StrEnum):
@@ -56,7 +56,9 @@ PROFILES: Mapping[ProfileName, Profile] = {
         defaults=_LAPTOP,
     ),
     ProfileName.PRODUCTION: Profile(
-        meaning="users bring the traffic, and every step is held for its time", defaults={}
+        meaning="users bring the traffic, and every step is held for its time",
+        # a cloud's endpoint takes many minutes to come up
+        defaults={"staging.health_time_limit_s": 1800},
     ),
     ProfileName.TEST: Profile(
         meaning="like `laptop`, with fewer requests and waits a twentieth as long",

@@ -1,0 +1,100 @@
+"""SageMaker's adapters, each imported when it is first asked for."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from ml_pipeline.domain.policies.cloud_sagemaker import SageMakerPolicy
+from ml_pipeline.ports.platform import Costs, PlatformOrder
+from ml_pipeline.ports.registry import ModelRegistry, ModelVersion
+from ml_pipeline.ports.serving import ModelHost, TrafficMetrics, TrafficRouter
+from ml_pipeline.ports.training import ArtifactStore, TrainingPlatform
+
+if TYPE_CHECKING:
+    from ml_pipeline.adapters.sagemaker.client import Clients
+    from ml_pipeline.adapters.sagemaker.endpoint import Endpoint
+    from ml_pipeline.adapters.sagemaker.proxy import SigningProxy
+    from ml_pipeline.ports.platform import PlatformParts
+
+
+@dataclass(frozen=True, kw_only=True)
+class SageMakerParts:
+    """Speaks `ports.platform.PlatformParts`."""
+
+    order: PlatformOrder
+    policy: SageMakerPolicy
+
+    @cached_property
+    def _clients(self) -> "Clients":
+        from ml_pipeline.adapters.sagemaker.client import Clients
+
+        return Clients(self.policy, self.order.clock)
+
+    @cached_property
+    def training(self) -> TrainingPlatform:
+        from ml_pipeline.adapters.sagemaker.training import SageMakerTraining
+
+        return SageMakerTraining(self._clients, self.policy, self.order.clock)
+
+    @cached_property
+    def artifacts(self) -> ArtifactStore:
+        from ml_pipeline.adapters.sagemaker.artifacts import SageMakerArtifacts
+
+        return SageMakerArtifacts(self._clients, self.policy)
+
+    @cached_property
+    def registry(self) -> ModelRegistry:
+        from ml_pipeline.adapters.sagemaker.registry import SageMakerRegistry
+
+        return SageMakerRegistry(self._clients, self.policy, self.order.clock)
+
+    @cached_property
+    def champion_hint(self) -> Callable[[], ModelVersion | None]:
+        return lambda: self.registry.champion(self.order.model)
+
+    @cached_property
+    def _proxy(self) -> "SigningProxy":
+        from ml_pipeline.adapters.sagemaker.proxy import SigningProxy
+
+        return SigningProxy(self._clients)
+
+    def _endpoint(self, name: str) -> "Endpoint":
+        from ml_pipeline.adapters.sagemaker.endpoint import Endpoint
+
+        return Endpoint(f"{self.order.model}-{name}", self._clients, self.policy, self.order.clock)
+
+    @cached_property
+    def staging_host(self) -> ModelHost:
+        return self._host("staging")
+
+    @cached_property
+    def production_host(self) -> ModelHost:
+        return self._host("production")
+
+    def _host(self, name: str) -> ModelHost:
+        from ml_pipeline.adapters.sagemaker.host import SageMakerHost
+
+        return SageMakerHost(self._endpoint(name), self._proxy)
+
+    @cached_property
+    def router(self) -> TrafficRouter:
+        from ml_pipeline.adapters.sagemaker.router import SageMakerRouter
+
+        return SageMakerRouter(self._endpoint("production"), self._proxy)
+
+    @cached_property
+    def traffic(self) -> TrafficMetrics:
+        from ml_pipeline.adapters.sagemaker.traffic import SageMakerTraffic
+
+        return SageMakerTraffic(f"{self.order.model}-production", self._clients, self.policy)
+
+    @cached_property
+    def costs(self) -> Costs:
+        from ml_pipeline.adapters.sagemaker.costs import SageMakerCosts
+
+        return SageMakerCosts(self.order.model, self._clients, self.policy)
+
+
+if TYPE_CHECKING:
+    _speaks: type[PlatformParts] = SageMakerParts

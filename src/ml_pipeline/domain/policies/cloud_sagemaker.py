@@ -1,0 +1,62 @@
+"""What a project says about Amazon SageMaker."""
+
+from collections.abc import Iterator
+
+from pydantic import Field
+
+from ml_pipeline.domain.policies.base import Policy, Positive
+
+_ROLE = r"^arn:aws[a-z-]*:iam::[0-9]{12}:role/[A-Za-z0-9_+=,.@/-]+$"
+_BUCKET = r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$"
+_BUILD = "build one, push it to ECR, and name it by digest (docs/sagemaker.md says how)"
+_INSTANCE = r"^ml\.[a-z0-9-]+\.[a-z0-9]+$"
+
+
+class SageMakerPolicy(Policy):
+    """`[sagemaker]`: read on the platform `sagemaker` only.
+
+    Credentials are never set here: they come from the AWS default chain (environment, profile,
+    OIDC role, instance).
+    """
+
+    #: region; without it the AWS default chain decides (`AWS_REGION`, profile)
+    region: str | None = Field(default=None, pattern=r"^[a-z]{2}(-[a-z]+)+-[0-9]$")
+    #: ARN of the role that jobs and endpoints run as
+    role: str | None = Field(default=None, pattern=_ROLE)
+    #: bucket for data, models and registered bundles
+    bucket: str | None = Field(default=None, pattern=_BUCKET)
+    #: folder in the bucket that is this project's
+    prefix: str = Field(default="ml-pipeline", pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,127}$")
+    #: training and serving image, best by digest (`…@sha256:…`)
+    image: str | None = Field(default=None, min_length=1, max_length=255, pattern=r"^[^ ]+$")
+    #: instance a training job runs on
+    instance_type: str = Field(default="ml.m5.large", pattern=_INSTANCE)
+    #: instances of one training job
+    instance_count: int = Field(default=1, ge=1, le=100)
+    #: disk of a training instance in GB
+    volume_gb: int = Field(default=30, ge=1, le=16384)
+    #: train on spot capacity: cheaper, may wait and be restarted
+    spot: bool = False
+    #: seconds a spot job may wait for capacity, on top of its running time
+    spot_wait_s: Positive = 3600
+    #: instance a deployment runs on
+    serving_instance_type: str = Field(default="ml.m5.large", pattern=_INSTANCE)
+    #: instances of one deployment
+    serving_instance_count: int = Field(default=1, ge=1, le=100)
+    #: seconds the metrics of endpoints are summed over; 60 is what SageMaker writes
+    metrics_period_s: int = Field(default=60, ge=1, le=60)
+    #: seconds until metrics of a minute are complete
+    metrics_delay_s: float = Field(default=120, ge=0, le=3600)
+    #: seconds an endpoint may take to change
+    change_limit_s: Positive = 3600
+    #: address of an emulator, instead of AWS
+    endpoint_url: str | None = Field(default=None, pattern=r"^https?://[^ ]+$")
+
+    def lacking(self) -> Iterator[tuple[str, str]]:
+        """Key and message for everything the platform cannot do without."""
+        if self.role is None:
+            yield "role", "must be set on SageMaker: the ARN of the role its jobs run as"
+        if self.bucket is None:
+            yield "bucket", "must be set on SageMaker: jobs read and write there"
+        if self.image is None:
+            yield "image", f"must be set on SageMaker: {_BUILD}"
