@@ -78,6 +78,7 @@ STAGES: tuple[StageSpec, ...] = (
 
 #: How many independent stages run side by side; the heavy work is in their child processes.
 SIDE_BY_SIDE = 4
+_WAKE_S = 0.1
 
 #: Outcomes by how much they tell when several stages ended the run at once.
 _GRAVEST = (Outcome.INTERRUPTED, Outcome.ERROR, Outcome.ROLLED_BACK, Outcome.CHECKS_RED)
@@ -177,7 +178,9 @@ def _run_normal(
                     running[pool.submit(run_stage, one)] = one
             if not running:
                 return
-            for future in wait(running, return_when=FIRST_COMPLETED).done:
+            # Not without end: a signal may reach another thread, and its handler runs only when
+            # this one wakes.
+            for future in wait(running, timeout=_WAKE_S, return_when=FIRST_COMPLETED).done:
                 one = running.pop(future)
                 results[one.id] = future.result()
 

@@ -2,44 +2,42 @@
 
 from pathlib import Path
 
-from ml_pipeline.cli.opening import Place, environment, folders_of, settings_of
-from ml_pipeline.domain.errors import ConfigurationError, ExitCode
+from ml_pipeline.adapters.local.evidence import LocalRuns
+from ml_pipeline.cli.opening import Place, environment, folders_of, open_session, settings_of
+from ml_pipeline.domain.errors import ConfigurationError, DataError, ExitCode
+from ml_pipeline.reporting.summary import said
+
+_NEWEST = 10
 
 
 def show_status(place: Place) -> int:
     """`status`: champion, platform, newest runs."""
-    from ml_pipeline.adapters.local.champion_cache import read_champion_cache
-    from ml_pipeline.adapters.local.clock import HostClock
-    from ml_pipeline.adapters.local.evidence import LocalRuns
-
-    settings = settings_of(place)
-    state, runs = folders_of(place, settings)
-    champion = read_champion_cache(state, settings.model)
+    session, _ = open_session(place)
+    settings = session.settings
+    champion = session.wiring.champion_hint()
     _say(f"model:    {settings.model} on {settings.platform}, profile {settings.profile}")
     _say(f"champion: {f'version {champion.version}' if champion else 'none'}")
     show_platform(place)
-    known = LocalRuns(runs, HostClock())
-    for run_id in known.ids()[:10]:
-        _say(f"run:      {run_id}  {_came_to(known, run_id)}")
+    runs = session.wiring.runs
+    for run_id in runs.ids()[:_NEWEST]:
+        _say(f"run:      {run_id}  {_came_to(runs, run_id)}")
     return ExitCode.DONE
 
 
-def _came_to(runs: object, run_id: str) -> str:
-    from ml_pipeline.adapters.local.evidence import LocalRuns
-
-    if not isinstance(runs, LocalRuns):
-        raise TypeError(type(runs).__name__)
+def _came_to(runs: LocalRuns, run_id: str) -> str:
     try:
         record = runs.record(run_id)
     except ConfigurationError:
         return "not concluded: `ml-pipeline resume` or `abort` it"
-    return f"{record.outcome}: {' '.join(record.message.split())}"
+    except DataError as error:
+        return str(error)
+    return said(f"{record.outcome}: {record.message}")
 
 
 def write_report(place: Place, run_id: str | None, output: Path | None) -> int:
     """`report`: the pages again, from the evidence."""
     from ml_pipeline.adapters.local.clock import HostClock
-    from ml_pipeline.adapters.local.evidence import LocalRuns, newest_result
+    from ml_pipeline.adapters.local.evidence import newest_result
     from ml_pipeline.pipeline import STAGES
     from ml_pipeline.reporting.summary import lines
     from ml_pipeline.reporting.writer import FileReportWriter

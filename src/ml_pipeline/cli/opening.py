@@ -18,6 +18,8 @@ class Place:
     state: Path | None
     runs: Path | None
     sets: tuple[str, ...] = ()
+    #: whether the files that the settings name have to be there; not to look, abort or roll back
+    files_exist: bool = True
 
 
 def environment() -> Mapping[str, str]:
@@ -27,7 +29,12 @@ def environment() -> Mapping[str, str]:
 
 def settings_of(place: Place, extra: Sequence[str] = ()) -> Settings:
     """The project's settings."""
-    return load(place.source, sets=(*extra, *place.sets), environ=environment())
+    return load(
+        place.source,
+        sets=(*extra, *place.sets),
+        environ=environment(),
+        files_exist=place.files_exist,
+    )
 
 
 def folders_of(place: Place, settings: Settings) -> tuple[Path, Path]:

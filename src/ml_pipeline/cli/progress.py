@@ -5,6 +5,7 @@ from typing import Any, Protocol
 
 from ml_pipeline.domain.evidence import StageResult, Status
 from ml_pipeline.pipeline import StageSpec
+from ml_pipeline.reporting.summary import said
 
 _MARKS = {
     Status.PASSED: ("ok", "green"),
@@ -54,13 +55,13 @@ class LiveProgress:
             console=Console(), transient=True,
         )  # fmt: skip
         self._tasks: dict[str, Any] = {}
-        self._bars.start()
 
     def __call__(self, spec: StageSpec, result: StageResult | None) -> None:
         """Show a started or finished stage."""
         from rich.text import Text
 
         if result is None:
+            self._bars.start()
             self._tasks[spec.id] = self._bars.add_task(spec.title, total=None)
             return
         if spec.id in self._tasks:
@@ -76,8 +77,7 @@ class LiveProgress:
 def line_of(spec: StageSpec, result: StageResult, mark: str) -> str:
     """A finished stage in one line."""
     adopted = " (adopted)" if result.adopted_from else ""
-    message = " ".join(result.message.split())
-    return f"{mark:>4}  {spec.id:<18} {result.duration_s:7.2f} s{adopted}  {message}"
+    return f"{mark:>4}  {spec.id:<18} {result.duration_s:7.2f} s{adopted}  {said(result.message)}"
 
 
 def progress(*, plain: bool) -> Progress:

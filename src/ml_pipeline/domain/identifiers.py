@@ -24,7 +24,7 @@ def checked_run_id(run_id: str) -> str:
     Raises:
         ConfigurationError: it holds anything but lower case letters, digits and hyphens.
     """
-    if not RUN_ID.match(run_id):
+    if not RUN_ID.fullmatch(run_id):
         raise ConfigurationError(
             f"the run id {run_id!r} cannot become a folder's name",
             remedy="Use up to 63 lower case letters, digits and hyphens.",

@@ -31,7 +31,7 @@ def lines(run: RunRecord, page: str = "") -> list[str]:
     run = presentable(run)
     verdict = VERDICTS[run.outcome]
     ended = f"exit code {run.exit_code}, {duration(run.duration_s)}"
-    told = [f"{verdict.title}: {_said(run.model)} ({ended})", *_row("why", run.message)]
+    told = [f"{verdict.title}: {said(run.model)} ({ended})", *_row("why", run.message)]
     for result in culprits(run):
         told += _row(sign(result).title, f"{title(result.stage)}: {result.message}", run.message)
         for check in red(result)[:5]:
@@ -60,10 +60,11 @@ def _row(label: str, text: str, already_said: str = "") -> list[str]:
     """A labelled line; none for an empty text."""
     if not text.strip() or (already_said and text.endswith(already_said)):
         return []
-    return [f"  {_said(label):<12} {_said(text)}"]
+    return [f"  {said(label):<12} {said(text)}"]
 
 
-def _said(text: str) -> str:
+def said(text: str) -> str:
+    """Text from outside in one line that commands neither a terminal nor a CI system."""
     shown = line(masked(text), 400)
     for command in _COMMANDS:
         shown = shown.replace(command, f"{command[0]} {command[1]}")

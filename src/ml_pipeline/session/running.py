@@ -28,6 +28,8 @@ from ml_pipeline.wiring import Wiring
 
 STARTED = "run-started"
 BOOTSTRAP = "-bootstrap"
+#: A platform that a killed run left behind stops by itself after this long.
+_IDLE_STOP_S = 600.0
 
 
 class Session:
@@ -125,7 +127,15 @@ class Session:
 
         local = self.settings.local
         self._started_platform = control.status(self.state) is None
-        control.up(self.state, port=local.port, for_run=True, sticky_header=local.sticky_header)
+        # No stage is longer without a word to the platform than its load test.
+        idle_stop_s = _IDLE_STOP_S + self.settings.load.duration_s
+        control.up(
+            self.state,
+            port=local.port,
+            for_run=True,
+            sticky_header=local.sticky_header,
+            options=control.UpOptions(idle_stop_s=idle_stop_s),
+        )
         self._platform_up = True
 
     def _take_down(self) -> None:

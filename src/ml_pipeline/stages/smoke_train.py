@@ -1,6 +1,5 @@
 """Train on a few hundred rows, twice, and hold the result against the training contract."""
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from ml_pipeline.domain.metrics import read
 from ml_pipeline.domain.policies.data import DataPolicy
 from ml_pipeline.domain.policies.gate import MetricPolicy
 from ml_pipeline.domain.policies.training import Hyperparameter, TrainPolicy
+from ml_pipeline.domain.reported_metrics import reported_metrics
 from ml_pipeline.ports.evidence import StageFolder
 from ml_pipeline.ports.models import TrainedModels
 from ml_pipeline.ports.runner import ProjectRunner, run_or_fail
@@ -115,21 +115,15 @@ def _left_behind(
 def _reported(turn: str, path: Path, metric: MetricPolicy) -> Check:
     name = f"{turn} training reports finite metrics"
     try:
-        metrics = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(metrics, dict) or not metrics:
-            return Check(name=name, passed=False, message=f"{path.name} holds no metrics")
-        for key, value in metrics.items():
-            if isinstance(value, bool) or not isinstance(value, int | float) or value - value != 0:
-                return Check(name=name, passed=False, message=f"{key} is {value!r}")
-        if metric.reported_as is not None:
-            value = read(metric, metrics, key=metric.reported_as, whose="the smoke training")
-            limits = f"{metric.min:g} to {metric.max:g}"
-            return Check(name=name, passed=True, value=value, limit=limits)
+        metrics = reported_metrics(path.read_text(encoding="utf-8"), where=path.name)
+        if metric.reported_as is None:
+            return Check(name=name, passed=True, value=float(len(metrics)), unit="metrics")
+        value = read(metric, metrics, key=metric.reported_as, whose="the smoke training")
     except FileNotFoundError:
         return Check(name=name, passed=False, message=f"nothing called {path.name} in {{output}}")
-    except (OSError, ValueError, DataError) as error:
+    except (OSError, UnicodeDecodeError, DataError) as error:
         return Check(name=name, passed=False, message=str(error))
-    return Check(name=name, passed=True, value=float(len(metrics)), unit="metrics")
+    return Check(name=name, passed=True, value=value, limit=f"{metric.min:g} to {metric.max:g}")
 
 
 def _predicted(predictions: list[Sequence[float]], metric: MetricPolicy) -> list[Check]:
