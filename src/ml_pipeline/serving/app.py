@@ -3,9 +3,10 @@
 import asyncio
 import logging
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
+from types import MappingProxyType
 
 import orjson
 from prometheus_client import (
@@ -44,6 +45,7 @@ class ModelApp:
         slot: name of the deployment.
         version: what is deployed; every answer carries both in `X-Model-Slot`, `X-Model-Version`.
         chaos: what it does wrong to /invocations, as a drill.
+        routes: further paths, each with the path here that answers it.
         die: ends the process when the drill is a crash.
     """
 
@@ -54,6 +56,7 @@ class ModelApp:
         slot: str,
         version: str,
         chaos: Chaos,
+        routes: Mapping[str, str] = MappingProxyType({}),
         die: Callable[[int], object] = os._exit,
     ) -> None:
         self._servable = servable
@@ -73,6 +76,7 @@ class ModelApp:
             "/metrics": ("GET", lambda _: self._answer(200, self._metrics.text(), _PROMETHEUS)),
             "/invocations": ("POST", self._invoke),
         }
+        self._routes |= {path: self._routes[to] for path, to in routes.items()}
 
     def __call__(self, request: Request) -> Response | Awaitable[Response]:
         """Answer a request, now or later."""

@@ -7,8 +7,8 @@
     {"instances": …}   records, or rows in the model's order
     {"inputs": …}      as `instances`, or one list a column: {"a": [1, 3], "b": [2, 4]}
 
-and may hold `"params": {"output": "label" | "position" | "probability"}`. `text/csv` holds rows in
-the model's order, with or without a header.
+and may hold `"params": {"output": "label" | "position" | "probability"}`, on Vertex `"parameters"`.
+`text/csv` holds rows in the model's order, with or without a header.
 """
 
 import csv
@@ -25,6 +25,7 @@ from ml_pipeline.serving.rows import Batch, Schema, refuse
 #: More would keep one worker busy for seconds: such work belongs into a batch job.
 MAX_ROWS = 100_000
 _Row = TypeVar("_Row")
+_PARAMS = ("params", "parameters")
 _FORMS = ("dataframe_split", "dataframe_records", "instances", "inputs")
 
 
@@ -56,12 +57,14 @@ def parse_json(body: bytes, schema: Schema) -> Query:
         refuse(f"the body is no JSON: {error}")
     if not isinstance(given, dict):
         refuse(f"the body is no JSON object with one of {', '.join(_FORMS)}")
-    forms = [key for key in given if key != "params"]
+    forms = [key for key in given if key not in _PARAMS]
     if len(forms) != 1 or forms[0] not in _FORMS:
         found = ", ".join(map(repr, forms)) or "none"
         refuse(f"the body holds {found} where it takes exactly one of {', '.join(_FORMS)}")
     rows = _rows(forms[0], given[forms[0]], schema)
-    return Query(schema.batch(_counted(rows)), _output(given.get("params")))
+    return Query(
+        schema.batch(_counted(rows)), _output(given.get("params", given.get("parameters")))
+    )
 
 
 def parse_csv(body: bytes, schema: Schema) -> Query:

@@ -35,6 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             slot=arguments.slot,
             version=arguments.version,
             chaos=parse_chaos(arguments.chaos),
+            routes=dict(arguments.route),
         )
         uvloop.run(_serve(app, arguments))
     except PipelineError as error:
@@ -94,6 +95,13 @@ def _label(text: str) -> str:
     return text
 
 
+def _route(text: str) -> tuple[str, str]:
+    path, _, to = text.rpartition("=")
+    if not path.startswith("/") or to not in {"/ping", "/invocations"}:
+        raise argparse.ArgumentTypeError(f"{text!r} is not /PATH=/ping or /PATH=/invocations")
+    return path, to
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="ml_pipeline.serving.server", description=__doc__)
     parser.add_argument("--package", type=Path, required=True, help="the package folder")
@@ -101,6 +109,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--slot", type=_label, required=True, help="name of the deployment")
     parser.add_argument("--version", type=_label, required=True, help="of the model")
+    parser.add_argument(
+        "--route",
+        type=_route,
+        action="append",
+        default=[],
+        help="a further path: /score=/invocations",
+    )
     parser.add_argument("--chaos", default="", help="a drill, such as errors=0.2,slow_ms=800")
     parser.add_argument("--ready-file", type=Path, help="gets {'port': N} once requests are taken")
     parser.add_argument("--trusted-type", action="append", default=[], help="skops may load it")
