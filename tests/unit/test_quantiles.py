@@ -7,7 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ml_pipeline.domain.errors import DataError
-from ml_pipeline.domain.quantiles import share_lower_bound, share_upper_bound, tail_latency_ms
+from ml_pipeline.domain.quantiles import (
+    chance_of_as_many,
+    share_lower_bound,
+    share_upper_bound,
+    tail_latency_ms,
+)
 
 latencies = st.lists(st.floats(0, 60), min_size=1, max_size=200)
 counts = st.integers(1, 5000).flatmap(
@@ -97,3 +102,18 @@ def test_no_data_is_no_share(bound, events, n):
 def test_a_confidence_outside_its_range_is_a_bug(confidence):
     with pytest.raises(ValueError, match="confidence"):
         share_lower_bound(1, 5, confidence)
+
+
+@given(st.integers(1, 400), st.floats(0.001, 0.999), st.data())
+def test_the_exact_tail_agrees_with_adding_up_every_outcome(n, share, data) -> None:
+    events = data.draw(st.integers(0, n))
+    added = math.fsum(
+        math.comb(n, count) * share**count * (1 - share) ** (n - count)
+        for count in range(events, n + 1)
+    )
+    assert chance_of_as_many(events, n, share) == pytest.approx(added, abs=1e-9)
+
+
+def test_the_exact_tail_stands_a_million_requests() -> None:
+    assert chance_of_as_many(10_000, 1_000_000, 0.01) == pytest.approx(0.5, abs=0.01)
+    assert chance_of_as_many(0, 1_000_000, 0.01) == 1

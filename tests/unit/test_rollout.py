@@ -12,7 +12,9 @@ POLICY = RolloutPolicy(hold_s=60, min_requests=300, step_time_limit_s=600)
 
 
 def state(requests: int, errors: int = 0, slow: int | None = 0, held_s: float = 60) -> StepState:
-    return judge_step(POLICY, Seen(requests=requests, errors=errors, slow=slow), held_s=held_s).state
+    return judge_step(
+        POLICY, Seen(requests=requests, errors=errors, slow=slow), held_s=held_s
+    ).state
 
 
 def test_a_sound_challenger_advances_when_time_and_requests_are_in() -> None:
@@ -28,6 +30,11 @@ def test_a_failing_challenger_is_called_within_a_few_requests() -> None:
 
 def test_one_failure_among_few_requests_is_no_proof() -> None:
     assert state(20, errors=1, held_s=1) is StepState.WATCH
+
+
+def test_one_failure_among_the_first_five_requests_takes_no_good_model_back() -> None:
+    assert state(5, errors=1, held_s=1) is StepState.WATCH
+    assert state(1, errors=1, held_s=1) is StepState.WATCH
 
 
 def test_a_slow_challenger_is_harm_and_unmeasured_slowness_is_none() -> None:

@@ -125,3 +125,41 @@ def _wilson(events: int, n: int, z: float) -> float:
     middle = share + z * z / (2 * n)
     spread = z * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
     return (middle + spread) / (1 + z * z / n)
+
+
+def chance_of_as_many(events: int, n: int, share: float) -> float:
+    """Probability of at least `events` among `n` requests when each does it with `share`.
+
+    The exact binomial tail. A normal approximation such as Wilson's calls one failure among
+    five requests proof at 99.9 % against a limit of 1 %; its true chance is 4.9 %.
+
+    Args:
+        events: how many of the `n` requests did it (failed, were slow).
+        n: requests seen, >= 1.
+        share: what each request does it with at most, 0 <= share <= 1.
+
+    Returns:
+        Probability, 0 to 1; exact to about 1e-12, which is not a relative precision.
+
+    Raises:
+        DataError: n == 0 ("no data" is its own answer), or not 0 <= events <= n.
+
+    Source:
+        Clopper & Pearson (1934), Biometrika 26(4), 404-413.
+
+    >>> round(chance_of_as_many(1, 5, 0.01), 4)
+    0.049
+    >>> chance_of_as_many(3, 19, 0.01) < 0.001
+    True
+    """
+    if _counted(events, n) == 0 or share >= 1:
+        return 1.0
+    if share <= 0:
+        return 0.0
+    # log P(i) from log P(i - 1), so that neither many requests nor rare events underflow.
+    log_term, fewer = n * math.log1p(-share), 0.0
+    step = math.log(share) - math.log1p(-share)
+    for count in range(events):
+        fewer += math.exp(log_term)
+        log_term += math.log((n - count) / (count + 1)) + step
+    return min(1.0, max(0.0, 1.0 - fewer))

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from ml_pipeline.domain.policies.release import RolloutPolicy
-from ml_pipeline.domain.quantiles import share_lower_bound
+from ml_pipeline.domain.quantiles import chance_of_as_many
 
-#: One-sided confidence that a share really is above its limit before traffic is taken back.
-#: High, because a step is looked at every few seconds and each look may be wrong.
-HARM_CONFIDENCE = 0.999
+#: Harm is called when a model within its limits would show this much more rarely than this.
+#: Small, because a step is looked at every few seconds and each look may be wrong.
+HARM_CHANCE = 0.001
 
 
 class StepState(StrEnum):
@@ -73,7 +73,7 @@ def _slow(seen: Seen) -> str:
 
 def _harm(policy: RolloutPolicy, seen: Seen) -> str:
     for kind, count, limit in _shares(policy, seen):
-        if count and share_lower_bound(count, seen.requests, HARM_CONFIDENCE) > limit:
+        if count and chance_of_as_many(count, seen.requests, limit) < HARM_CHANCE:
             return _sentence(kind, count, seen.requests, limit)
     return ""
 
