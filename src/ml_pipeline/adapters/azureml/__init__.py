@@ -1,0 +1,1 @@
+"""Azure Machine Learning, through `azure-ai-ml`."""
