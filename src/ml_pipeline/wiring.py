@@ -103,7 +103,10 @@ class Wiring:
                 from ml_pipeline.adapters.sagemaker.parts import SageMakerParts
 
                 return SageMakerParts(order=order, policy=self.settings.sagemaker)
-            # azureml: case Platform.AZUREML
+            case Platform.AZUREML:
+                from ml_pipeline.adapters.azureml.parts import AzuremlParts
+
+                return AzuremlParts(order=order, policy=self.settings.azureml)
             # vertex: case Platform.VERTEX
             case Platform.LOCAL:
                 from ml_pipeline.adapters.local.parts import LocalParts

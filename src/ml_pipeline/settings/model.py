@@ -7,6 +7,7 @@ from pathlib import Path
 from pydantic import Field
 
 from ml_pipeline.domain.policies.base import Name, Policy
+from ml_pipeline.domain.policies.cloud_azureml import AzuremlPolicy
 from ml_pipeline.domain.policies.cloud_sagemaker import SageMakerPolicy
 from ml_pipeline.domain.policies.data import DataPolicy
 from ml_pipeline.domain.policies.gate import DriftPolicy, GatePolicy, MetricPolicy, RetrainPolicy
@@ -65,11 +66,13 @@ class Configuration(Policy):
     notify: NotifyPolicy = NotifyPolicy()
     local: LocalPolicy = LocalPolicy()
     sagemaker: SageMakerPolicy = SageMakerPolicy()
+    azureml: AzuremlPolicy = AzuremlPolicy()
 
 
 #: What cannot change a verdict: where it runs, who is told, what is kept, when training is due.
 _NO_VERDICT = frozenset(
-    {"platform", "profile", "retrain", "approval", "retention", "notify"} | {"local", "sagemaker"}
+    {"platform", "profile", "retrain", "approval", "retention", "notify"}
+    | {"local", "azureml", "sagemaker"}
 )
 
 
