@@ -59,6 +59,14 @@ class SageMakerParts:
 
         return SigningProxy(self._clients)
 
+    @cached_property
+    def _staging(self) -> "Endpoint":
+        return self._endpoint("staging")
+
+    @cached_property
+    def _production(self) -> "Endpoint":
+        return self._endpoint("production")
+
     def _endpoint(self, name: str) -> "Endpoint":
         from ml_pipeline.adapters.sagemaker.endpoint import Endpoint
 
@@ -66,34 +74,36 @@ class SageMakerParts:
 
     @cached_property
     def staging_host(self) -> ModelHost:
-        return self._host("staging")
+        return self._host(self._staging, guarded=False)
 
     @cached_property
     def production_host(self) -> ModelHost:
-        return self._host("production")
+        return self._host(self._production, guarded=True)
 
-    def _host(self, name: str) -> ModelHost:
+    def _host(self, endpoint: "Endpoint", *, guarded: bool) -> ModelHost:
         from ml_pipeline.adapters.sagemaker.host import SageMakerHost
 
-        return SageMakerHost(self._endpoint(name), self._proxy)
+        trusted = self.order.trusted_types
+        return SageMakerHost(endpoint, self._proxy, guarded=guarded, trusted_types=trusted)
 
     @cached_property
     def router(self) -> TrafficRouter:
         from ml_pipeline.adapters.sagemaker.router import SageMakerRouter
 
-        return SageMakerRouter(self._endpoint("production"), self._proxy)
+        return SageMakerRouter(self._production, self._proxy)
 
     @cached_property
     def traffic(self) -> TrafficMetrics:
         from ml_pipeline.adapters.sagemaker.traffic import SageMakerTraffic
 
-        return SageMakerTraffic(f"{self.order.model}-production", self._clients, self.policy)
+        return SageMakerTraffic(self._production.name, self._clients, self.policy, self.order.clock)
 
     @cached_property
     def costs(self) -> Costs:
         from ml_pipeline.adapters.sagemaker.costs import SageMakerCosts
 
-        return SageMakerCosts(self.order.model, self._clients, self.policy)
+        endpoints = (self._staging, self._production)
+        return SageMakerCosts(self.order.model, self._clients, endpoints, self.training)
 
 
 if TYPE_CHECKING:
