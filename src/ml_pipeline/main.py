@@ -1,12 +1,8 @@
-"""A release pipeline for ML models: from a commit to users, decided with evidence.
+"""The Dagger module: what `dagger functions` lists and `dagger call` calls.
 
-Every stage is a function of its own, and `full-pipeline` is all of them. A function builds the
-container of its stage and runs the command `ml-pipeline` in it, the same as on the host; what it
-prints is returned, and its exit code is that of `dagger call`: 0 done, 1 bug, 2 no improvement,
-3 checks red, 4 configuration, 5 data, 6 refused, 7 unavailable, 8 time limit, 9 rolled back,
-10 inconclusive, 130 interrupted.
-
-Whatever has a side effect or looks at a clock is never cached, nor are the steps inside it.
+A function builds the container of its stage and runs the command `ml-pipeline` in it, the same
+as on the host; how containers are made is in `ml_pipeline.containers`. Whatever has a side effect
+or looks at a clock is never cached, nor are the steps inside it.
 """
 
 from typing import Annotated
@@ -25,7 +21,12 @@ from ml_pipeline.pipeline import spec
 
 @object_type
 class MlPipeline:
-    """Decides with evidence whether a newly trained model may serve users, and moves traffic."""
+    """Decides with evidence whether a newly trained model may serve users, and moves traffic.
+
+    Each stage is a function of its own, and `full-pipeline` is all of them. A call ends with
+    0 done, 1 bug, 2 no improvement, 3 checks red, 4 configuration, 5 data, 6 refused,
+    7 unavailable, 8 time limit, 9 rolled back, 10 inconclusive or 130 interrupted.
+    """
 
     source: Annotated[
         Directory,

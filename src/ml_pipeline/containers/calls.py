@@ -1,5 +1,6 @@
 """What the functions of the module do with a bench: one command of the pipeline each."""
 
+import logging
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
@@ -10,6 +11,16 @@ from ml_pipeline.containers.run import Run
 from ml_pipeline.pipeline import StageSpec
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+
+class _SaidAlready(logging.Filter):
+    """Keeps the SDK from logging a traceback where a command ended badly and said why."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return record.exc_info is None or not isinstance(record.exc_info[1], dagger.ExecError)
+
+
+logging.getLogger("dagger.mod").addFilter(_SaidAlready())
 
 
 def never_cached(method: F) -> F:

@@ -1,15 +1,19 @@
 """A finished run as an object, for chaining."""
 
+from typing import Annotated
+
 import dagger
-from dagger import field, function, object_type
+from dagger import Doc, field, function, object_type
 
 
 @object_type
 class Run:
     """A run of the whole pipeline: what it came to, and everything it left."""
 
-    evidence: dagger.Directory = field()
-    """Its folder as `runs/<id>`, with report.html, report.md, junit.xml and outcome beside it."""
+    evidence: Annotated[
+        dagger.Directory,
+        Doc("Its folder, named as the run, with report, JUnit and outcome beside it"),
+    ] = field()
 
     @function
     async def outcome(self) -> str:

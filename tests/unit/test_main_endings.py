@@ -1,0 +1,109 @@
+"""How a call ends: with the pipeline's own codes, one sentence, and no traceback of the module."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ml_pipeline.containers import install
+from ml_pipeline.domain.errors import ExitCode
+from tests.fakes.recording_session import Recipe, call_alone
+
+PROGRAM = Path(install.__file__)
+
+
+def _ending(argv_part: str, code: int, said: str = "") -> object:
+    return lambda argv: (code, said) if argv_part in argv else (0, "")
+
+
+def _told(error: Recipe | None) -> dict[str, str]:
+    assert error is not None
+    return {one["name"]: one["value"] for one in error.all("withValue")}
+
+
+@pytest.mark.parametrize("code", [ExitCode.NO_IMPROVEMENT, ExitCode.ROLLED_BACK])
+def test_a_verdicts_code_reaches_the_caller_without_a_traceback(code: ExitCode) -> None:
+    session, done = call_alone("full_pipeline", ends=_ending("full-pipeline", code))
+    told = _told(session.error)
+    assert told["exitCode"] == str(int(code))
+    assert told["_type"] == '"EXEC_ERROR"'
+    assert "Traceback" not in done.stderr + done.stdout
+    assert session.returned is None
+
+
+def test_evidence_comes_from_a_call_of_its_own_after_a_bad_end() -> None:
+    ends = _ending("full-pipeline", ExitCode.CHECKS_RED)
+    session, _ = call_alone("evidence", ends=ends)
+    assert session.error is None
+    session, _ = call_alone("run", ends=ends)
+    assert session.error is None, "a run as an object gives its evidence whatever it came to"
+
+
+@pytest.mark.parametrize(
+    ("printed", "code"),
+    [
+        ("error: No solution found when resolving dependencies", ExitCode.CONFIGURATION),
+        ("error: Failed to fetch: `x`\n  Caused by: HTTP status client error (401)", 4),
+        ("error: Failed to fetch: `x`\n  Caused by: dns error", ExitCode.UNAVAILABLE),
+        ("ERROR: Could not connect: Connection refused", ExitCode.UNAVAILABLE),
+        ("error: No space left on device (os error 28)", ExitCode.UNAVAILABLE),
+        ("", ExitCode.CONFIGURATION),
+    ],
+)
+@pytest.mark.parametrize("own_code", [1, 2])
+def test_a_failed_installation_never_looks_like_a_verdict(
+    printed: str, code: int, own_code: int
+) -> None:
+    """uv ends with 2, which would say "no improvement"."""
+    tool = f"import sys; print({printed!r}); sys.exit({own_code})"
+    done = subprocess.run(
+        [sys.executable, str(PROGRAM), "the pipeline", sys.executable, "-c", tool],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == code
+    first, second = done.stderr.splitlines()
+    assert first.startswith("error: the pipeline could not be installed: ")
+    assert second.startswith("  Check ")
+    assert printed in done.stdout
+
+
+def test_an_installation_that_succeeds_says_nothing_of_its_own() -> None:
+    argv = [sys.executable, str(PROGRAM), "x", sys.executable, "-c", "print('done')"]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "done\n", "")
+
+
+def test_an_installer_that_is_not_there_is_a_matter_of_the_base_image() -> None:
+    argv = [sys.executable, str(PROGRAM), "uv", "/no/such/program"]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    assert done.returncode == ExitCode.CONFIGURATION
+    assert "uv could not be installed: /no/such/program" in done.stderr
+
+
+def test_the_installer_needs_nothing_installed_and_shares_the_documented_codes() -> None:
+    assert install.CONFIGURATION == ExitCode.CONFIGURATION
+    assert install.UNAVAILABLE == ExitCode.UNAVAILABLE
+    argv = [sys.executable, "-I", "-S", str(PROGRAM), "x", sys.executable, "-c", ""]
+    assert subprocess.run(argv, check=False).returncode == 0
+
+
+def test_a_failed_installation_ends_the_call_with_its_code() -> None:
+    session, done = call_alone("lint", ends=_ending("/opt/install.py", ExitCode.UNAVAILABLE))
+    assert _told(session.error)["exitCode"] == "7"
+    assert "Traceback" not in done.stderr
+
+
+def test_the_module_loads_what_it_declares_and_no_more() -> None:
+    """Its process starts at every call: beside the SDK it has pydantic, and nothing heavy."""
+    code = (
+        "import sys, ml_pipeline.main\n"
+        "ours = {name for name in sys.modules if name.startswith('ml_pipeline.')}\n"
+        "print(sorted({name.split('.')[1] for name in ours}))\n"
+        "heavy = {'polars', 'numpy', 'mlflow', 'sklearn', 'onnxruntime', 'typer', 'aiohttp',"
+        " 'filelock', 'tomlkit', 'jinja2'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "['containers', 'domain', 'main', 'pipeline']"
