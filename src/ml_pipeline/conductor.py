@@ -84,6 +84,12 @@ class Conductor:
             made = self._result(spec, folder, inputs, outcome.status, **_told(outcome))
             artifacts = [self.runs.artifact(folder.path, path) for path in outcome.artifacts]
             made = made.model_copy(update={"artifacts": artifacts})
+        except KeyboardInterrupt:
+            # polars takes a Ctrl-C that comes while it computes and raises it in this thread.
+            made = self._result(
+                spec, folder, inputs, Status.INTERRUPTED, message="the run was asked to stop",
+                exit_code=int(ExitCode.INTERRUPTED),
+            )  # fmt: skip
         except PipelineError as error:
             stopped = isinstance(error, InterruptedRunError)
             status = Status.INTERRUPTED if stopped else Status.ERROR

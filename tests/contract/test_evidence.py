@@ -46,6 +46,10 @@ def refuses(*, stage) -> StageOutcome:
     raise DataError("row 3 is empty", remedy="Fill it.")
 
 
+def interrupted(*, stage) -> StageOutcome:
+    raise KeyboardInterrupt
+
+
 def stage_spec(function: str, *, pure: bool = False) -> StageSpec:
     return StageSpec(id="lint", title="", needs=(), run=f"{__name__}:{function}", pure=pure)
 
@@ -89,6 +93,12 @@ def test_a_bug_keeps_its_traceback_and_is_no_verdict(runs) -> None:
     assert made.status is Status.ERROR
     assert made.exit_code == 1
     assert "ZeroDivisionError" in (runs.root / "r1/lint/1/traceback.txt").read_text()
+
+
+def test_a_ctrl_c_that_a_library_raises_in_a_stage_is_evidence_too(runs) -> None:
+    made = conductor(runs).run_stage(stage_spec("interrupted"))
+    assert (made.status, made.exit_code) == (Status.INTERRUPTED, 130)
+    assert newest_result(runs.root / "r1", "lint") == made
 
 
 def test_what_a_user_can_mend_carries_remedy_and_code(runs) -> None:

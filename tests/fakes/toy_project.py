@@ -71,7 +71,7 @@ FILES = {
             pickle.dump({"model": 1}, open(os.path.join(asked.out, "model.onnx"), "wb"))
         else:
             onnx.save(model, os.path.join(asked.out, "model.onnx"))
-        told = {"mae": {"nan": float("nan"), "huge": 1e9}.get(asked.do, mae)}
+        told = {"mae": {"nans": float("nan"), "huge": 1e9}.get(asked.do, mae)}
         if asked.do != "silent":
             json.dump(told, open(os.path.join(asked.out, "metrics.json"), "w"))
         """,

@@ -1,6 +1,6 @@
 """Where models serve, who gets which share of the traffic, and how they do."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -147,6 +147,20 @@ class TrafficRouter(Protocol):
 
     def rollout(self) -> str | None:
         """The run that holds the lease, None when there is none."""
+
+
+def remove_idle(host: ModelHost, router: TrafficRouter, *, stay: Collection[str]) -> list[str]:
+    """Take slots without traffic away, except those in `stay`; which went.
+
+    A refused or abandoned challenger costs as much as one that serves.
+    """
+    weights = router.weights()
+    idle = [
+        one.slot for one in host.list() if one.slot not in stay and not weights.get(one.slot, 0)
+    ]
+    for slot in idle:
+        host.remove(slot)
+    return idle
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,7 +19,7 @@ from ml_pipeline.adapters.local.evidence import append_journal
 from ml_pipeline.adapters.local.source import commit_of, source_digest
 from ml_pipeline.conductor import Conductor, Watcher
 from ml_pipeline.domain.errors import BusyError, ConfigurationError
-from ml_pipeline.domain.evidence import EXIT_CODES, Outcome, RunRecord, StageResult
+from ml_pipeline.domain.evidence import EXIT_CODES, Outcome, RunRecord, StageResult, Status
 from ml_pipeline.domain.identifiers import checked_run_id, run_id_from
 from ml_pipeline.pipeline import STAGES, StageSpec, conclude, execute, spec
 from ml_pipeline.ports.evidence import RunOptions
@@ -193,6 +193,8 @@ class Session:
         def watch(one: StageSpec, result: StageResult | None) -> None:
             if result is not None:
                 results[one.id] = result
+                if result.status is Status.INTERRUPTED:
+                    self.clock.stop("Ctrl-C")  # for the stages beside it; a first reason stands
             self._watcher(one, result)
 
         def so_far() -> RunRecord:

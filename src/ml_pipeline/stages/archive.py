@@ -14,7 +14,7 @@ from ml_pipeline.ports.registry import (
     ModelVersion,
     version_of,
 )
-from ml_pipeline.ports.serving import ModelHost, TrafficRouter
+from ml_pipeline.ports.serving import ModelHost, TrafficRouter, remove_idle
 
 
 def run(
@@ -46,7 +46,9 @@ def run(
     staging_host.remove(STAGING)
     registry.clear_alias(model, STAGING)
     archived = _archive(model, registry, retention.keep)
-    removed = _undeploy(production_host, version, previous)
+    # The last champion stays beside the new one, so that `rollback` takes no deployment.
+    stay = {slot_of(one.version) for one in (version, previous) if one is not None}
+    removed = remove_idle(production_host, router, stay=stay)
     return StageOutcome(
         status=Status.PASSED,
         outcome=Outcome.PROMOTED,
@@ -67,12 +69,3 @@ def _archive(model: str, registry: ModelRegistry, keep: int) -> list[str]:
     for number in archived:
         registry.archive(model, number)
     return archived
-
-
-def _undeploy(host: ModelHost, now: ModelVersion, previous: ModelVersion | None) -> list[str]:
-    """The last champion stays beside the new one, so that `rollback` takes no deployment."""
-    stay = {slot_of(one.version) for one in (now, previous) if one is not None}
-    removed = [one.slot for one in host.list() if one.slot not in stay]
-    for slot in removed:
-        host.remove(slot)
-    return removed

@@ -6,7 +6,7 @@ from ml_pipeline.domain.policies.release import StagingPolicy
 from ml_pipeline.ports.clock import Clock
 from ml_pipeline.ports.evidence import RunOptions, StageFolder
 from ml_pipeline.ports.registry import PACKAGE, Bundles, ModelRegistry, version_of
-from ml_pipeline.ports.serving import ModelHost, TrafficRouter, deploy_and_wait
+from ml_pipeline.ports.serving import ModelHost, TrafficRouter, deploy_and_wait, remove_idle
 
 
 def run(
@@ -34,6 +34,13 @@ def run(
         if not router.weights():
             router.set_weights({slot: 100})
     slot = slot_of(challenger.version)
+    served = max(
+        (one for one in registry.versions(model) if "promoted_at" in one.tags and one != champion),
+        key=lambda one: one.tags["promoted_at"],
+        default=None,
+    )
+    stay = {slot_of(one.version) for one in (champion, challenger, served) if one is not None}
+    removed = remove_idle(production_host, router, stay=stay)
     stage.journal("production-deploying", slot=slot, version=challenger.version)
     package = bundles.folder(challenger) / PACKAGE
     deploy_and_wait(
@@ -54,5 +61,6 @@ def run(
             "challenger": slot,
             "champion": slot_of(champion.version) if champion else None,
             "chaos": options.chaos,
+            "removed": [*removed],
         },
     )

@@ -16,7 +16,7 @@ from ml_pipeline.domain.rollout import Seen, StepJudgement, StepState, judge_ste
 from ml_pipeline.ports.clock import Clock
 from ml_pipeline.ports.evidence import StageFolder
 from ml_pipeline.ports.load import LoadGenerator, LoadPlan, Replay
-from ml_pipeline.ports.serving import TrafficMetrics, TrafficRouter
+from ml_pipeline.ports.serving import ModelHost, TrafficMetrics, TrafficRouter
 from ml_pipeline.ports.tables import TableStore, request_bodies
 
 ROLLOUT = "rollout.json"
@@ -62,6 +62,7 @@ def run(
     traffic: TrafficMetrics,
     tables: TableStore,
     load_generator: LoadGenerator,
+    production_host: ModelHost,
     clock: Clock,
 ) -> StageOutcome:
     """Step through the weights under a lease; whatever interrupts it puts the champion back."""
@@ -100,7 +101,10 @@ def run(
         )
         replay = load_generator.replay(router.endpoint(), plan, work=stage.path)
     try:
-        return _outcome(it, started_at, _guarded(it))
+        bad = _guarded(it)
+        if bad is not None:  # an interrupted rollout keeps it, to be resumed
+            production_host.remove(it.challenger)
+        return _outcome(it, started_at, bad)
     finally:
         _stop(replay, stage)
 

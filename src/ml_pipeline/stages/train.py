@@ -1,6 +1,6 @@
 """Train on the platform: submit once, poll, time out, cancel."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from ml_pipeline.domain.commands import hyperparameter_words
@@ -36,22 +36,11 @@ def run(
     """Submit, wait and bring the model home; whatever stops the wait also stops the job."""
     job = _earlier(project, stage, training)
     if job is None:
-        request = _request(stage, source, project, train, hyperparameters)
+        request = request_of(stage, source, project, train, hyperparameters)
         stage.journal("job-submitting", run=request.run_id, job_attempt=request.attempt)
         job = training.submit(request)
     stage.journal("job-submitted", platform=job.platform, job=job.name, url=training.url(job))
-    try:
-        state = _wait(job, training, train, clock)
-    except PipelineError:
-        stage.journal("job-cancelling", job=job.name)
-        cancel_and_see(job, training, clock)
-        stage.journal("job-cancelled", job=job.name)
-        raise
-    if state is not JobState.SUCCEEDED:
-        raise DataError(
-            f"training job {job.name} {state}: {training.failure(job)}",
-            remedy=f"Read its log at {training.url(job)} and mend the training.",
-        )
+    wait_for(job, training, train, clock, stage.journal)
     return _brought_home(stage, job, training, artifacts, train, metric)
 
 
@@ -63,13 +52,14 @@ def _earlier(project: str, stage: StageFolder, training: TrainingPlatform) -> Jo
     return job
 
 
-def _request(
+def request_of(
     stage: StageFolder,
     source: Path,
     project: str,
     train: TrainPolicy,
     hyperparameters: Mapping[str, Hyperparameter],
 ) -> TrainingRequest:
+    """The job an attempt of this stage asks for."""
     words = hyperparameter_words(hyperparameters, train.hyperparameter_style)
     return TrainingRequest(
         project=project,
@@ -84,6 +74,33 @@ def _request(
         hyperparameters=hyperparameters,
         labels={"run-id": stage.run_id, "project": project},
     )
+
+
+def wait_for(
+    job: JobRef,
+    training: TrainingPlatform,
+    train: TrainPolicy,
+    clock: Clock,
+    journal: Callable[..., None],
+) -> None:
+    """Wait until a job has succeeded; whatever stops the wait also stops the job.
+
+    Raises:
+        DataError: it failed, or somebody cancelled it.
+        TimeLimitError: it ran too long, and was cancelled.
+    """
+    try:
+        state = _wait(job, training, train, clock)
+    except PipelineError:
+        journal("job-cancelling", job=job.name)
+        cancel_and_see(job, training, clock)
+        journal("job-cancelled", job=job.name)
+        raise
+    if state is not JobState.SUCCEEDED:
+        raise DataError(
+            f"training job {job.name} {state}: {training.failure(job)}",
+            remedy=f"Read its log at {training.url(job)} and mend the training.",
+        )
 
 
 def _wait(job: JobRef, training: TrainingPlatform, train: TrainPolicy, clock: Clock) -> JobState:
