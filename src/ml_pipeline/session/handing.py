@@ -165,11 +165,15 @@ def export_state(state: Path, runs: Path, model: str, output: Path) -> None:
 def import_state(given: Path, state: Path, runs: Path, model: str) -> bool:
     """Begin with a snapshot where there is no state yet; whether anything was done.
 
+    An empty folder stands for a project that has not run yet.
+
     Raises:
         ConfigurationError: it is no snapshot, one of another project or version, or there is
             state of another origin already.
         StorageError: it cannot be written.
     """
+    if given.is_dir() and not any(given.iterdir()):
+        return False  # the first run of all
     digest = _labelled(given, model, state)
     marker = state / _MARKER
     if marker.is_file() and json.loads(marker.read_text("utf-8")).get("snapshot") == digest:
