@@ -6,13 +6,20 @@ import pytest
 
 from ml_pipeline.adapters.local.artifacts import LocalArtifacts
 from ml_pipeline.domain.errors import DataError
+from tests.emulators.azureml_cases import AzuremlStore
+from tests.emulators.sagemaker_driver import sagemaker_artifacts
 from tests.fakes.artifacts import FakeArtifacts
 from tests.fakes.projects import write_files
 
 
-@pytest.fixture(params=[LocalArtifacts, FakeArtifacts], ids=["local", "fake"])
+@pytest.fixture(
+    params=[LocalArtifacts, FakeArtifacts, AzuremlStore, sagemaker_artifacts],
+    ids=["local", "fake", "azureml", "sagemaker"],
+)
 def store(request, tmp_path):
-    return request.param(tmp_path / "store")
+    made = request.param(tmp_path / "store")
+    yield made
+    getattr(made, "clean", lambda: None)()
 
 
 @pytest.fixture

@@ -9,6 +9,8 @@ import pytest
 from ml_pipeline.adapters.local.registry import MlflowRegistry
 from ml_pipeline.domain.errors import DataError, PlatformRefusedError, PlatformUnavailableError
 from ml_pipeline.ports.registry import CHALLENGER, CHAMPION, STAGING
+from tests.emulators.azureml_cases import AzuremlRegistryCase
+from tests.emulators.sagemaker_driver import SageMakerRegistryCase
 from tests.fakes.clock import FakeClock
 from tests.fakes.mlflow_databases import damage, fresh, template
 from tests.fakes.projects import write_files
@@ -54,9 +56,14 @@ def mlflow_template(tmp_path_factory):
     return template(tmp_path_factory.getbasetemp() / "mlflow-template")
 
 
-@pytest.fixture(params=[MlflowCase, FakeCase], ids=["mlflow", "fake"])
+@pytest.fixture(
+    params=[MlflowCase, FakeCase, AzuremlRegistryCase, SageMakerRegistryCase],
+    ids=["mlflow", "fake", "azureml", "sagemaker"],
+)
 def case(request, tmp_path, mlflow_template):
-    return request.param(tmp_path, mlflow_template)
+    made = request.param(tmp_path, mlflow_template)
+    yield made
+    getattr(made, "clean", lambda: None)()
 
 
 @pytest.fixture

@@ -10,6 +10,8 @@ from ml_pipeline.adapters.local.clock import HostClock
 from ml_pipeline.adapters.local.training import LocalTraining
 from ml_pipeline.domain.errors import DataError, PlatformRefusedError
 from ml_pipeline.ports.training import JobRef, JobState, TrainingPlatform, TrainingRequest
+from tests.emulators.azureml_cases import AzuremlTrainingCase
+from tests.emulators.sagemaker_driver import sagemaker_training
 from tests.fakes.clock import FakeClock
 from tests.fakes.processes import eventually
 from tests.fakes.projects import PLAIN, runner_of, write_files
@@ -104,7 +106,10 @@ class FakeCase(LocalCase):
         job.model_uri = None if behaviour == "no-model" else self.data.as_uri()
 
 
-@pytest.fixture(params=[LocalCase, FakeCase], ids=["local", "fake"])
+@pytest.fixture(
+    params=[LocalCase, FakeCase, AzuremlTrainingCase, sagemaker_training],
+    ids=["local", "fake", "azureml", "sagemaker"],
+)
 def case(request, tmp_path):
     made = request.param(tmp_path)
     yield made

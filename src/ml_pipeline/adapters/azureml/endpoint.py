@@ -117,7 +117,7 @@ class Endpoint:
 
         def look() -> Any | None:
             found = self.get()
-            ready = known(PROVISIONED, str(found.provisioning_state), f"endpoint {self.name}")
+            ready = known(PROVISIONED, found.provisioning_state, f"endpoint {self.name}")
             if ready is False:
                 raise PlatformRefusedError(
                     f"endpoint {self.name} is {found.provisioning_state}",

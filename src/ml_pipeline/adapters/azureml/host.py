@@ -211,7 +211,7 @@ class AzuremlHost:
 
 
 def _ready(found: Any) -> bool | None:
-    return known(PROVISIONED, str(found.provisioning_state), f"deployment {found.name}")
+    return known(PROVISIONED, found.provisioning_state, f"deployment {found.name}")
 
 
 def _deployment(found: Any, endpoint: Endpoint, proxy: KeyProxy) -> Deployment:

@@ -96,6 +96,11 @@ class AzuremlParts:
 
         return AzuremlCosts(self.order.model, self._workspace, self.training)
 
+    def dismantle(self) -> None:
+        for endpoint in (self._endpoint("staging"), self._endpoint("production")):
+            if endpoint.find() is not None:
+                endpoint.delete()
+
 
 if TYPE_CHECKING:
     _speaks: type[PlatformParts] = AzuremlParts

@@ -6,6 +6,7 @@ Source:
 """
 
 from collections.abc import Mapping
+from enum import Enum
 from typing import TypeVar
 
 from ml_pipeline.domain.errors import PlatformRefusedError
@@ -45,16 +46,17 @@ PROVISIONED: Mapping[str, bool | None] = {
 }
 
 
-def known(table: Mapping[str, _S], state: str, what: str) -> _S:
+def known(table: Mapping[str, _S], state: object, what: str) -> _S:
     """What a vendor's state means.
 
     Raises:
         PlatformRefusedError: it is not in the table.
     """
+    name = str(state.value) if isinstance(state, Enum) else str(state)
     try:
-        return table[state]
+        return table[name]
     except KeyError:
         raise PlatformRefusedError(
-            f"{what} is in a state we do not know: {state!r}",
+            f"{what} is in a state we do not know: {name!r}",
             remedy="Update ml-pipeline, or add the state to adapters/azureml/states.py.",
         ) from None

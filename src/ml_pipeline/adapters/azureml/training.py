@@ -194,7 +194,7 @@ def _parts(name: str) -> tuple[str, str, str]:
 
 
 def _state(found: Any) -> JobState:
-    return known(JOB_STATES, str(found.status), f"Azure ML job {found.name}")
+    return known(JOB_STATES, found.status, f"Azure ML job {found.name}")
 
 
 def _created(found: Any) -> datetime:
