@@ -208,6 +208,25 @@ def doctor(source: Source = None, sets: Sets = None) -> int:
     return examine(source, sets or [])
 
 
+@app.command("adapter-check")
+def adapter_check(
+    platform: Annotated[str, typer.Argument(help="local, sagemaker, azureml or vertex.")],
+    source: Source = None,
+    sets: Sets = None,
+    only: Annotated[
+        list[str] | None,
+        typer.Option("--only", help="artifacts, registry, training or serving; repeatable."),
+    ] = None,
+    live: Annotated[
+        bool, typer.Option("--live", help="Use a real cloud, with this environment's credentials.")
+    ] = False,
+) -> int:
+    """Hold a platform's adapters against their contract, and clean up."""
+    from ml_pipeline.cli.checking import check_adapter
+
+    return check_adapter(place_of(source, None, None, sets), platform, only or [], live=live)
+
+
 @app.command()
 def config(source: Source = None, sets: Sets = None) -> int:
     """Every effective setting, and where it came from."""

@@ -108,7 +108,7 @@ def _mounted(place: str, mount: Path) -> Path | None:
 
 def _bucket(uri: str) -> tuple[Any, str]:
     try:
-        from google.cloud import storage  # type: ignore[import-untyped]  # noqa: PLC0415 - only when it is asked for
+        from google.cloud import storage  # noqa: PLC0415 - only when it is asked for
     except ImportError as error:
         raise ConfigurationError(
             f"{uri} is in a bucket, and google-cloud-storage is not installed",

@@ -93,3 +93,9 @@ class PlatformParts(Protocol):
     @property
     def costs(self) -> Costs:
         """What is left running."""
+
+    def dismantle(self) -> None:
+        """Take both endpoints of this model away, whatever traffic they have.
+
+        For checks, and for a model that is given up; never part of a release.
+        """

@@ -70,6 +70,10 @@ class Session:
             bring_up=self._bring_up,
         )
 
+    def another(self) -> Wiring:
+        """The same ports made anew, as a second process would have them."""
+        return replace(self.wiring)
+
     def new_run_id(self) -> str:
         """An id nobody has used."""
         return run_id_from(self.clock.now(), uuid.uuid4().hex[:4])

@@ -98,6 +98,9 @@ class LocalParts:
     def costs(self) -> Costs:
         return _NothingToPay()
 
+    def dismantle(self) -> None:
+        """Nothing: deployments end with the embedded platform, and lie in its state folder."""
+
 
 class _NothingToPay:
     """Speaks `ports.platform.Costs`: this machine is paid for already."""

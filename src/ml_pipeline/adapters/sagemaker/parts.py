@@ -105,6 +105,11 @@ class SageMakerParts:
         endpoints = (self._staging, self._production)
         return SageMakerCosts(self.order.model, self._clients, endpoints, self.training)
 
+    def dismantle(self) -> None:
+        for endpoint in (self._staging, self._production):
+            if endpoint.settled() is not None:
+                endpoint.delete()
+
 
 if TYPE_CHECKING:
     _speaks: type[PlatformParts] = SageMakerParts
