@@ -94,7 +94,7 @@ class MlPipeline:
     async def ci(self, run_id: given.RunId = "", trigger: given.Trigger = "pull-request") -> str:
         """The checks of a pull request: lint, unit tests, data, smoke training, report."""
         words = ("ci", *options(run_id=run_id, trigger=trigger))
-        return await calls.told(self._bench(), *words, extra="core", uses=Uses.RUNS)
+        return await calls.told(self._bench(), *words, extra="models", uses=Uses.RUNS)
 
     @never_cached
     async def resume(

@@ -146,7 +146,7 @@ def test_whatever_is_not_pure_runs_after_a_nonce_and_installs_before_it(
     assert {i for i in execs if i > nonce} == ours
 
 
-@pytest.mark.parametrize("stage", [one for one in STAGES if one.extra != "core"])
+@pytest.mark.parametrize("stage", [one for one in STAGES if one.extra == "local"])
 def test_a_stage_of_the_platform_mounts_its_state_outside_in(called: Any, stage: Any) -> None:
     recipe = _recipe(called(stage.id.replace("-", "_")))
     assert list(recipe.volumes().items()) == [
@@ -205,11 +205,12 @@ def test_a_container_holds_the_sdk_of_its_platform_only(called: Any) -> None:
         return [argv[i + 1] for i, word in enumerate(argv) if word == "--extra"]
 
     assert extras("lint") == ["core"]
-    assert extras("train") == ["core", "local"]
-    assert extras("train", parent=parent(platform="vertex")) == ["core", "vertex"]
+    assert extras("smoke_train") == ["core", "models"]
+    assert extras("train") == ["core", "models", "local"]
+    assert extras("train", parent=parent(platform="vertex")) == ["core", "models", "vertex"]
     chosen = {"ml-pipeline.toml": 'model = "m"\nplatform = "vertex"'}
-    assert extras("train", files=chosen) == ["core", "vertex"]
-    assert extras("train", parent=parent(platform="mars")) == ["core"]
+    assert extras("train", files=chosen) == ["core", "models", "vertex"]
+    assert extras("train", parent=parent(platform="mars")) == ["core", "models"]
 
 
 def test_the_base_image_is_named_once_and_can_be_another(called: Any) -> None:

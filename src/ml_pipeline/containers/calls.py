@@ -67,7 +67,7 @@ async def stage(
     if one.pure and not one.needs:
         uses, run = Uses.CONTENT, one.id
     else:
-        uses = Uses.RUNS if one.extra == "core" else Uses.STATE
+        uses = Uses.STATE if one.extra == "local" else Uses.RUNS
     box = await bench.container(one.extra, uses)
     if one.pure and one.needs and alone:
         run = bench.call

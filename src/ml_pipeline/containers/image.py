@@ -23,16 +23,18 @@ PROGRAM = f"{_HOME}/bin/ml-pipeline"
 
 
 def extras(stage_extra: str, platform: str) -> tuple[str, ...]:
-    """What is installed for a stage: the core, and at most one platform's packages.
+    """What is installed for a stage: the core, what loads models, and one platform's packages.
 
     The pipeline in the container says what is wrong with a platform that has none.
 
     >>> extras("core", "local"), extras("local", "local"), extras("local", "mars")
-    (('core',), ('core', 'local'), ('core',))
+    (('core',), ('core', 'models', 'local'), ('core', 'models'))
     """
-    if stage_extra == "core" or platform not in _EXTRAS:
+    if stage_extra == "core":
         return ("core",)
-    return ("core", platform)
+    if stage_extra == "models" or platform not in _EXTRAS:
+        return ("core", "models")
+    return ("core", "models", platform)
 
 
 def pipeline_image(
