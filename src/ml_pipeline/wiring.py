@@ -107,7 +107,10 @@ class Wiring:
                 from ml_pipeline.adapters.azureml.parts import AzuremlParts
 
                 return AzuremlParts(order=order, policy=self.settings.azureml)
-            # vertex: case Platform.VERTEX
+            case Platform.VERTEX:
+                from ml_pipeline.adapters.vertex.parts import VertexParts
+
+                return VertexParts(order=order, policy=self.settings.vertex)
             case Platform.LOCAL:
                 from ml_pipeline.adapters.local.parts import LocalParts
 

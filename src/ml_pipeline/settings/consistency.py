@@ -165,6 +165,7 @@ def stays_inside(name: str) -> bool:
 _CHECKS: tuple[tuple[tuple[str, ...], Callable[..., Iterator[Problem]]], ...] = (
     (("platform",), _platform),
     (("platform", "azureml"), lambda at, policy: _cloud(at, Platform.AZUREML, policy)),
+    (("platform", "vertex"), lambda at, policy: _cloud(at, Platform.VERTEX, policy)),
     (("platform", "sagemaker"), lambda at, policy: _cloud(at, Platform.SAGEMAKER, policy)),
     (("environment",), _environment),
     (("data",), _data),

@@ -9,6 +9,7 @@ from pydantic import Field
 from ml_pipeline.domain.policies.base import Name, Policy
 from ml_pipeline.domain.policies.cloud_azureml import AzuremlPolicy
 from ml_pipeline.domain.policies.cloud_sagemaker import SageMakerPolicy
+from ml_pipeline.domain.policies.cloud_vertex import VertexPolicy
 from ml_pipeline.domain.policies.data import DataPolicy
 from ml_pipeline.domain.policies.gate import DriftPolicy, GatePolicy, MetricPolicy, RetrainPolicy
 from ml_pipeline.domain.policies.release import (
@@ -67,12 +68,13 @@ class Configuration(Policy):
     local: LocalPolicy = LocalPolicy()
     sagemaker: SageMakerPolicy = SageMakerPolicy()
     azureml: AzuremlPolicy = AzuremlPolicy()
+    vertex: VertexPolicy = VertexPolicy()
 
 
 #: What cannot change a verdict: where it runs, who is told, what is kept, when training is due.
 _NO_VERDICT = frozenset(
     {"platform", "profile", "retrain", "approval", "retention", "notify"}
-    | {"local", "azureml", "sagemaker"}
+    | {"local", "azureml", "sagemaker", "vertex"}
 )
 
 

@@ -15,7 +15,7 @@ class Platform(StrEnum):
 
 
 #: The platforms that can be chosen today; adding an adapter adds its name here.
-ADAPTED: frozenset[Platform] = frozenset({Platform.LOCAL, Platform.AZUREML, Platform.SAGEMAKER})
+ADAPTED: frozenset[Platform] = frozenset(Platform)
 
 
 class ProfileName(StrEnum):
