@@ -42,6 +42,8 @@ _TREES = (
     "DecisionTree", "ExtraTree", "RandomForest", "GradientBoosting", "HistGradientBoosting",
     "XGB", "LGBM",
 )  # fmt: skip
+#: The newest versions of the operators that all converters here know.
+_OPSET = {"": 18, "ai.onnx.ml": 3}
 _DOUBLE, _FLOAT = 11, 1  # onnx.TensorProto's own numbers
 _REMEDY = "Set package.format to 'skops', or give package.export a command that writes ONNX."
 
@@ -85,19 +87,26 @@ def _conversions(model: Any, spec: dict[str, Any]) -> dict[str, Callable[[], byt
 def _sklearn(model: Any, trained: Any, spec: dict[str, Any], tensor: str) -> bytes:
     """Convert, taking all columns at once where possible, else each by its name."""
     _register_others()
-    texts = any(column["type"] == "string" for column in spec["columns"])
-    if texts:
+    final = getattr(trained, "steps", [("model", trained)])[-1][1]
+    if hasattr(final, "get_booster"):
+        final.get_booster().feature_names = None  # the converter knows only f0, f1, …
+    if any(column["type"] == "string" for column in spec["columns"]):
         return _converted(model, trained, _by_name(spec, tensor))
     try:
         return _converted(model, trained, _at_once(spec, tensor))
-    except RuntimeError:  # a step that picks columns by name
+    except RuntimeError as error:
+        if "column name" not in str(error):
+            raise
         return _converted(model, trained, _by_name(spec, tensor))
 
 
 def _converted(model: Any, trained: Any, inputs: list[tuple[str, Any]]) -> bytes:
     options = {"zipmap": False} if hasattr(trained, "classes_") else None
     proto = import_module("skl2onnx").convert_sklearn(
-        model, initial_types=inputs, options={id(model): options} if options else None
+        model,
+        initial_types=inputs,
+        options={id(model): options} if options else None,
+        target_opset=_OPSET,
     )
     # A tree ensemble of ONNX gives float32, whatever its converter declares for float64 rows.
     trees = {
@@ -174,6 +183,8 @@ def _booster(model: Any, spec: dict[str, Any]) -> bytes:
     convert = import_module("onnxmltools.convert")
     inputs = [("rows", types.FloatTensorType([None, len(spec["columns"])]))]
     if type(model).__module__.startswith("xgboost"):
+        if model.attr("best_iteration") is not None:
+            model = model[: int(model.attr("best_iteration")) + 1]
         model.feature_names = None  # the converter knows only f0, f1, …
         proto = convert.convert_xgboost(model, initial_types=inputs)
     else:
