@@ -38,6 +38,10 @@ from tests.emulators.vertex_models import Models
 from tests.emulators.vertex_rules import RefusedError, check, now
 
 _PARENT = "google.cloud.aiplatform.v1"
+_ENDPOINT_CALLS = (
+    "CreateEndpoint GetEndpoint ListEndpoints UpdateEndpoint DeleteEndpoint"
+    " DeployModel UndeployModel"
+)
 METHODS = {
     f"{_PARENT}.JobService": (
         "jobs",
@@ -47,11 +51,7 @@ METHODS = {
         "models",
         "UploadModel GetModel ListModelVersions MergeVersionAliases UpdateModel DeleteModelVersion",
     ),
-    f"{_PARENT}.EndpointService": (
-        "endpoints",
-        "CreateEndpoint GetEndpoint ListEndpoints DeleteEndpoint UpdateEndpoint DeployModel "
-        + "UndeployModel",
-    ),
+    f"{_PARENT}.EndpointService": ("endpoints", _ENDPOINT_CALLS),
 }
 
 

@@ -35,7 +35,8 @@ def _problems(message: Any, where: str) -> Iterator[str]:
         return
     kind = type(message)
     pb = kind.pb(message)
-    known = {field.name for field in pb.DESCRIPTOR.fields}
+    # an enum's first value and "not set" are the same on the wire
+    known = {field.name for field in pb.DESCRIPTOR.fields if field.enum_type is None}
     told = {field.name for field, _ in pb.ListFields()}
     for name in _REQUIRED.findall(kind.__doc__ or ""):
         if name in known and name not in told:
