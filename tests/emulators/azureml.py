@@ -104,6 +104,8 @@ class AzuremlEmulator:
         self.calls: list[tuple[str, str]] = []
         self.violations: list[str] = []
         self.broken_deployments: dict[str, str] = {}
+        #: share of requests a deployment answers with 500, by `endpoint/deployment`
+        self.errors: dict[str, float] = {}
         self.new_job: Callable[[Job], None] = lambda _job: None
         self.lock = threading.RLock()
         (root / "tls").mkdir(parents=True, exist_ok=True)
@@ -413,7 +415,7 @@ class AzuremlEmulator:
         properties["scoringUri"] = f"{self.url}/endpoint/{name}/score"
         properties["swaggerUri"] = f"{self.url}/endpoint/{name}/swagger.json"
         if created:
-            self.endpoints[name] = Endpoint(body, self.latency_s)
+            self.endpoints[name] = Endpoint(body, self.latency_s, self.errors)
         elif self.endpoints[name].changing:
             raise Refusal(409, "Conflict", f"endpoint {name} is being changed")
         else:

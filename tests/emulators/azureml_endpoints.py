@@ -44,11 +44,13 @@ class Endpoint:
     Args:
         body: as put.
         latency_s: how long a change takes to be applied.
+        errors: share of requests answered with 500, by deployment.
     """
 
-    def __init__(self, body: dict, latency_s: float) -> None:
+    def __init__(self, body: dict, latency_s: float, errors: dict[str, float]) -> None:
         self.body = body
         self.latency_s = latency_s
+        self.errors = errors
         self.deployments: dict[str, Deployment] = {}
         self.key = "key-of-the-emulator"
         self.traffic: dict[str, int] = {}
@@ -56,13 +58,10 @@ class Endpoint:
         self._changing_until = time.monotonic() + latency_s
         self.made = False
         self.lost_writes = 0
-        #: share of requests a deployment answers with 500, and ms it adds, by name
-        self.errors: dict[str, float] = {}
         self._lock = threading.Lock()
         self._counted: dict[str, int] = defaultdict(int)
         #: (deployment, status, ms, when) of every request answered
         self.seen: list[tuple[str, int, float, float]] = []
-        self._links = threading.local()
 
     def update(self, body: dict) -> None:
         """Begin a change; it is applied when its time has passed."""
@@ -97,7 +96,8 @@ class Endpoint:
         begun = time.monotonic()
         with self._lock:
             self._counted[name] += 1
-            count, share = self._counted[name], self.errors.get(name, 0.0)
+            count = self._counted[name]
+            share = self.errors.get(f"{self.body['name']}/{name}", 0.0)
         if int(count * share) > int((count - 1) * share):
             status, given, answer = 500, {}, b'{"message": "a fault of the emulator"}'
         else:
@@ -112,21 +112,19 @@ class Endpoint:
         return random.choices(names, [self.traffic[n] for n in names])[0] if names else None
 
     def _ask(self, port: int, body: bytes, headers: dict) -> tuple[int, dict, bytes]:
-        links = self._links.__dict__
-        for fresh in (False, True):
-            if fresh or port not in links:
-                links[port] = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
-            try:
-                kind = headers.get("content-type") or "application/json"
-                links[port].request("POST", "/invocations", body, {"Content-Type": kind})
-                answer = links[port].getresponse()
-                content = answer.read()
-            except (OSError, http.client.HTTPException):
-                links.pop(port).close()
-                continue
+        link = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+        try:
+            kind = headers.get("content-type") or "application/json"
+            link.request("POST", "/invocations", body, {"Content-Type": kind})
+            answer = link.getresponse()
+            content = answer.read()
             shown = {k: v for k, v in answer.getheaders() if k.lower().startswith("x-model-")}
             kind = answer.getheader("content-type")
             return answer.status, {**shown, **({"Content-Type": kind} if kind else {})}, content
+        except (OSError, http.client.HTTPException):
+            pass
+        finally:
+            link.close()
         return 502, {}, b'{"message": "the container does not answer"}'
 
     def points(self, metric: str, name: str, period_s: float, span: tuple, known_until: float):

@@ -93,9 +93,9 @@ def server_program(body: dict, image: Image, model: Path, home: Path) -> Program
     variables = dict(body["properties"].get("environmentVariables") or {})
     ready = home / "port.json"
     ready.unlink(missing_ok=True)
-    options = ["--port", "0", "--host", "127.0.0.1", "--ready-file", str(ready)]
+    options = ["--port", "0", "--ready-file", str(ready)]
     if image.server is None:
-        argv = [sys.executable, "-m", "ml_pipeline.entry.serve", *options]
+        argv = [sys.executable, "-m", "ml_pipeline.entry.serve", *options, "--host", "127.0.0.1"]
         variables["AZUREML_MODEL_DIR"] = str(model)
     else:
         package = model / "package" if (model / "package").is_dir() else model

@@ -7,8 +7,10 @@ to `http://127.0.0.1:…/invocations`, and what they send goes on to the scoring
 import http.client
 import ssl
 import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from ml_pipeline.adapters.azureml.endpoint import deployment_of
@@ -47,36 +49,33 @@ def _started(uri: str, headers: dict[str, str]) -> str:
         raise PlatformUnavailableError(
             f"the endpoint has no address yet: {uri!r}", remedy="Wait until it is ready."
         )
-    context = ssl.create_default_context()
-    kept = threading.local()
-
-    def connection() -> http.client.HTTPSConnection:
-        if getattr(kept, "one", None) is None:
-            kept.one = http.client.HTTPSConnection(
-                str(parts.hostname), parts.port, timeout=_LIMIT_S, context=context
-            )
-        one: http.client.HTTPSConnection = kept.one
-        return one
-
-    def forward(body: bytes, given: dict[str, str]) -> tuple[int, dict[str, str], bytes]:
-        try:
-            link = connection()
-            link.request("POST", parts.path or "/", body, {**given, **headers})
-            answer = link.getresponse()
-            content = answer.read()
-        except (OSError, http.client.HTTPException) as error:
-            if getattr(kept, "one", None) is not None:
-                kept.one.close()
-                kept.one = None
-            return 502, {}, f'{{"message": "{type(error).__name__} on the way"}}'.encode()
-        shown = {key: value for key, value in answer.getheaders() if key.lower() in _SHOWN}
-        return answer.status, shown, content
-
-    server = _Server(
-        ("127.0.0.1", 0), type("_Bound", (_Handler,), {"forward": staticmethod(forward)})
+    route = _Route(
+        host=str(parts.hostname),
+        port=parts.port,
+        path=parts.path or "/",
+        headers=headers,
+        context=ssl.create_default_context(),
     )
+    server = _Server(("127.0.0.1", 0), type("_Bound", (_Handler,), {"route": route}))
     threading.Thread(target=server.serve_forever, daemon=True, name="azureml-proxy").start()
     return f"http://127.0.0.1:{server.server_port}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Route:
+    """Where requests go on to, and what is added to them."""
+
+    host: str
+    port: int | None
+    path: str
+    headers: Mapping[str, str] = field(repr=False)
+    context: ssl.SSLContext
+
+    def connect(self) -> http.client.HTTPSConnection:
+        """A connection, opened with its first request."""
+        return http.client.HTTPSConnection(
+            self.host, self.port, timeout=_LIMIT_S, context=self.context
+        )
 
 
 class _Server(ThreadingHTTPServer):
@@ -89,7 +88,15 @@ class _Handler(BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
-    forward: Any
+    route: _Route
+
+    def setup(self) -> None:
+        super().setup()
+        self._link = self.route.connect()
+
+    def finish(self) -> None:
+        self._link.close()
+        super().finish()
 
     def do_GET(self) -> None:
         known = self.path in {"/ping", "/health"}
@@ -106,7 +113,18 @@ class _Handler(BaseHTTPRequestHandler):
             for name in ("Content-Type", "Accept", "X-Request-Id")
             if self.headers[name] is not None
         }
-        self._answer(*self.forward(self.rfile.read(size), given))
+        self._answer(*self._forwarded(self.rfile.read(size), given))
+
+    def _forwarded(self, body: bytes, given: dict[str, str]) -> tuple[int, dict[str, str], bytes]:
+        try:
+            self._link.request("POST", self.route.path, body, {**given, **self.route.headers})
+            answer = self._link.getresponse()
+            content = answer.read()
+        except (OSError, http.client.HTTPException) as error:
+            self._link.close()  # the next request opens it anew
+            return 502, {}, f'{{"message": "{type(error).__name__} on the way"}}'.encode()
+        shown = {key: value for key, value in answer.getheaders() if key.lower() in _SHOWN}
+        return answer.status, shown, content
 
     def _answer(self, status: int, headers: dict[str, str], body: bytes) -> None:
         self.send_response(status)

@@ -39,6 +39,8 @@ except ImportError as error:
         remedy="Install them: pip install 'ml-pipeline[azureml]'.",
     ) from error
 
+# Its activity log sets its own level, so it is cut off from whatever the caller shows.
+logging.getLogger("azure.ai.ml._telemetry").propagate = False
 for _chatty in ("azure", "azure.ai.ml", "azure.identity", "azure.core", "msal"):
     logging.getLogger(_chatty).setLevel(logging.CRITICAL)
 
