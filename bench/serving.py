@@ -182,7 +182,7 @@ def running(served: Served, log: Path) -> Iterator[None]:
         while not answers(served):
             assert process.poll() is None, log.read_text()
             assert time.monotonic() < deadline, log.read_text()
-            time.sleep(0.2)  # noqa: TID251 - another process
+            time.sleep(0.2)
         for one in [psutil.Process(process.pid), *psutil.Process(process.pid).children(True)]:
             for thread in one.threads():
                 psutil.Process(thread.id).cpu_affinity([0])

@@ -11,7 +11,6 @@ from ml_pipeline.ports.registry import (
     CHAMPION,
     STAGING,
     ModelRegistry,
-    ModelVersion,
     version_of,
 )
 from ml_pipeline.ports.serving import ModelHost, TrafficRouter, remove_idle

@@ -233,7 +233,7 @@ class LocalRuns:
         if not self.root.is_dir():
             return []
         folders = [one for one in self.root.iterdir() if (one / JOURNAL).is_file()]
-        folders.sort(key=lambda one: _started(one), reverse=True)
+        folders.sort(key=_started, reverse=True)
         return [one.name for one in folders]
 
     def begin(self, run_id: str, stage: str) -> FolderOfStage:

@@ -1,6 +1,5 @@
 """What follows from named inputs alone, kept across runs below the state folder."""
 
-import os
 import re
 import shutil
 import uuid
@@ -35,7 +34,7 @@ class FolderMemo:
             part.mkdir(parents=True)
             for file in files:
                 link_or_copy(file, part / file.relative_to(root))
-            os.rename(part, place)
+            part.rename(place)
         except FileExistsError:
             shutil.rmtree(part, ignore_errors=True)
         except OSError as error:
