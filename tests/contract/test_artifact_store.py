@@ -8,13 +8,14 @@ from ml_pipeline.adapters.local.artifacts import LocalArtifacts
 from ml_pipeline.domain.errors import DataError
 from tests.emulators.azureml_cases import AzuremlStore
 from tests.emulators.sagemaker_driver import sagemaker_artifacts
+from tests.emulators.vertex_cases import VertexStore
 from tests.fakes.artifacts import FakeArtifacts
 from tests.fakes.projects import write_files
 
 
 @pytest.fixture(
-    params=[LocalArtifacts, FakeArtifacts, AzuremlStore, sagemaker_artifacts],
-    ids=["local", "fake", "azureml", "sagemaker"],
+    params=[LocalArtifacts, FakeArtifacts, AzuremlStore, sagemaker_artifacts, VertexStore],
+    ids=["local", "fake", "azureml", "sagemaker", "vertex"],
 )
 def store(request, tmp_path):
     made = request.param(tmp_path / "store")

@@ -11,6 +11,7 @@ from ml_pipeline.domain.errors import DataError, PlatformRefusedError, PlatformU
 from ml_pipeline.ports.registry import CHALLENGER, CHAMPION, STAGING
 from tests.emulators.azureml_cases import AzuremlRegistryCase
 from tests.emulators.sagemaker_driver import SageMakerRegistryCase
+from tests.emulators.vertex_cases import VertexRegistryCase
 from tests.fakes.clock import FakeClock
 from tests.fakes.mlflow_databases import damage, fresh, template
 from tests.fakes.projects import write_files
@@ -57,8 +58,8 @@ def mlflow_template(tmp_path_factory):
 
 
 @pytest.fixture(
-    params=[MlflowCase, FakeCase, AzuremlRegistryCase, SageMakerRegistryCase],
-    ids=["mlflow", "fake", "azureml", "sagemaker"],
+    params=[MlflowCase, FakeCase, AzuremlRegistryCase, SageMakerRegistryCase, VertexRegistryCase],
+    ids=["mlflow", "fake", "azureml", "sagemaker", "vertex"],
 )
 def case(request, tmp_path, mlflow_template):
     made = request.param(tmp_path, mlflow_template)

@@ -12,9 +12,12 @@ from ml_pipeline.domain.errors import (
     PlatformRefusedError,
     PlatformUnavailableError,
 )
+from tests.emulators.azureml_cases import AzuremlWorld
+from tests.emulators.sagemaker_driver import SageMakerWorld
+from tests.emulators.vertex_cases import VertexWorld
 from tests.fakes.platforms import BODY, LocalWorld, eventually
 
-WORLDS = {"local": LocalWorld}
+WORLDS = {"local": LocalWorld, "vertex": VertexWorld, "sagemaker": SageMakerWorld, "azureml": AzuremlWorld}
 
 
 @pytest.fixture(scope="module", params=sorted(WORLDS))
@@ -129,7 +132,8 @@ def test_a_package_that_does_not_load_says_why(world):
 def test_weights_are_read_back_as_they_were_set(world, challenger):
     for weights in ({"c1": 90, challenger: 10}, {"c1": 0, challenger: 100}, {"c1": 100}):
         world.router.set_weights(weights)
-        assert world.router.weights() == weights
+        found = {slot: share for slot, share in world.router.weights().items() if share}
+        assert found == {slot: share for slot, share in weights.items() if share}
 
 
 def test_traffic_follows_the_weights(world, challenger):
@@ -235,7 +239,8 @@ def test_a_window_counts_every_request_of_its_slot_once(world, challenger):
     for slot in ("c1", challenger):
         seen = complete(world, slot, start, end)
         assert (seen.slot, seen.start, seen.end) == (slot, start, end)
-        assert (seen.requests, seen.errors, seen.slow) == (slots.count(slot), 0, 0)
+        assert (seen.requests, seen.errors) == (slots.count(slot), 0)
+        assert not seen.slow  # None where the platform does not count them
         assert seen.p99_ms is None or 0 < seen.p99_ms < 10_000
 
 
@@ -254,8 +259,16 @@ def test_no_requests_are_no_data_and_not_health(world, challenger):
     assert (seen.requests, seen.errors, seen.p99_ms) == (0, 0, None)
 
 
+def drilled(world, slot, chaos):
+    """A slot that misbehaves on request, where the platform has drills."""
+    try:
+        world.deploy(slot, chaos=chaos)
+    except PlatformRefusedError as refusal:
+        pytest.skip(f"no drills: {refusal}")
+
+
 def test_errors_and_slow_requests_are_seen_where_they_happen(world):
-    world.deploy("c3", chaos="errors=0.5,slow_ms=60")
+    drilled(world, "c3", "errors=0.5,slow_ms=60")
     world.router.set_weights({"c1": 0, "c3": 100})
     start = world.clock.now()
     codes = [answer.status_code for answer in world.send(10)]
@@ -268,7 +281,7 @@ def test_errors_and_slow_requests_are_seen_where_they_happen(world):
 
 
 def test_a_drill_leaves_health_alone(world):
-    world.deploy("c4", chaos="errors=1")
+    drilled(world, "c4", "errors=1")
     assert world.production.health("c4")
     assert world.production.failure("c4") == ""
     world.production.remove("c4")

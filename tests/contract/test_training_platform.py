@@ -12,6 +12,7 @@ from ml_pipeline.domain.errors import DataError, PlatformRefusedError
 from ml_pipeline.ports.training import JobRef, JobState, TrainingPlatform, TrainingRequest
 from tests.emulators.azureml_cases import AzuremlTrainingCase
 from tests.emulators.sagemaker_driver import sagemaker_training
+from tests.emulators.vertex_cases import VertexTrainingCase
 from tests.fakes.clock import FakeClock
 from tests.fakes.processes import eventually
 from tests.fakes.projects import PLAIN, runner_of, write_files
@@ -107,8 +108,8 @@ class FakeCase(LocalCase):
 
 
 @pytest.fixture(
-    params=[LocalCase, FakeCase, AzuremlTrainingCase, sagemaker_training],
-    ids=["local", "fake", "azureml", "sagemaker"],
+    params=[LocalCase, FakeCase, AzuremlTrainingCase, sagemaker_training, VertexTrainingCase],
+    ids=["local", "fake", "azureml", "sagemaker", "vertex"],
 )
 def case(request, tmp_path):
     made = request.param(tmp_path)
@@ -219,4 +220,4 @@ def test_a_job_that_never_was_is_refused(case):
     real = platform.submit(case.request())
     case.ended(platform, real)
     with pytest.raises(PlatformRefusedError):
-        platform.state(JobRef(real.platform, real.name.replace("run-1", "run-9")))
+        platform.state(JobRef(real.platform, f"{real.name}9"))

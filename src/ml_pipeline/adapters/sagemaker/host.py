@@ -15,6 +15,7 @@ from ml_pipeline.adapters.sagemaker.endpoint import Endpoint, Seen, Variant
 from ml_pipeline.adapters.sagemaker.files import Bucket, packed, tree_digest
 from ml_pipeline.adapters.sagemaker.logs import last_lines
 from ml_pipeline.adapters.sagemaker.proxy import SigningProxy
+from ml_pipeline.adapters.sagemaker.states import changing
 from ml_pipeline.domain.chaos import parse_chaos
 from ml_pipeline.domain.errors import PlatformRefusedError, PlatformUnavailableError
 from ml_pipeline.ports import containers
@@ -48,6 +49,8 @@ class SageMakerHost:
         self._proxy = proxy
         self._guarded = guarded
         self._trusted_types = tuple(trusted_types)
+        #: models this process deployed and has not seen in service yet, by slot
+        self._awaited: dict[str, str] = {}
         # sent to our own proxy on this machine: what the environment says of proxies is not meant
         self._http = httpx.Client(trust_env=False, timeout=_ANSWER_S)
 
@@ -71,12 +74,18 @@ class SageMakerHost:
         weight = 0.0 if any(one.weight for one in others) else 100.0
         mine = Variant(slot=slot, model=model, weight=weight, instances=instances)
         self._endpoint.apply([*others, mine], found)
+        self._awaited[slot] = model
         self._proxy.forget(self._endpoint.name)
 
     def health(self, slot: str) -> bool:
         found = self._endpoint.seen()
         if found is None or not found.serves or slot not in found.variants:
             return False
+        if slot in self._awaited:
+            # an endpoint that changes still serves what was in the slot before
+            if changing(found.status) or found.variants[slot].model != self._awaited[slot]:
+                return False
+            del self._awaited[slot]
         return found.variants[slot].instances > 0
 
     def failure(self, slot: str) -> str:
@@ -124,9 +133,10 @@ class SageMakerHost:
 
     def remove(self, slot: str) -> None:
         found = self._endpoint.settled()
+        self._awaited.pop(slot, None)
         if found is None:
             return
-        if not found.variants and not self._guarded:
+        if not found.variants:
             self._endpoint.delete()  # its creation failed: nothing of it can be kept
             return
         if slot not in found.variants:

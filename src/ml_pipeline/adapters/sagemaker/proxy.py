@@ -7,6 +7,7 @@ ends with the process.
 """
 
 import asyncio
+import json
 import secrets
 import threading
 from collections.abc import Callable
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 _LARGEST_BYTES = 6 * 1024**2  # Source: InvokeEndpoint takes a body of at most 6 MB
 _ANSWER_S = 60.0  # Source: and answers within 60 seconds
+_MODEL_ERROR = 424  # Source: ModelError, InvokeEndpoint
 _ALL = "-"
 #: Seconds the credentials are signed with before they are asked for again.
 _FRESH_S = 60.0
@@ -118,7 +120,8 @@ class SigningProxy:
             ) as it:
                 content = await it.read()
                 told = await self._told(endpoint, it)
-                return web.Response(body=content, status=it.status, headers=told)
+                status, content = _of_the_model(it.status, content)
+                return web.Response(body=content, status=status, headers=told)
         except (aiohttp.ClientError, TimeoutError) as error:
             return web.Response(status=502, text=f"SageMaker gave no answer: {error!r}")
 
@@ -146,6 +149,17 @@ class SigningProxy:
                 self._versions[key] = await asyncio.to_thread(_version, endpoint, slot)
             told["X-Model-Version"] = self._versions[key]
         return told
+
+
+def _of_the_model(status: int, content: bytes) -> tuple[int, bytes]:
+    """What the container itself answered: SageMaker wraps its refusals in a ModelError, 424."""
+    if status != _MODEL_ERROR:
+        return status, content
+    try:
+        told = json.loads(content)
+        return int(told["OriginalStatusCode"]), str(told.get("OriginalMessage", "")).encode()
+    except (ValueError, KeyError, TypeError):
+        return status, content
 
 
 def _version(endpoint: "Endpoint", slot: str) -> str:
