@@ -32,9 +32,7 @@ class Story:
         self.source = folder / "freshmart"
         left_out = shutil.ignore_patterns("runs", ".ml-pipeline", "__pycache__", ".*_cache")
         shutil.copytree(EXAMPLE, self.source, ignore=left_out)
-        self._open = workspace(
-            folder, source=self.source, latency_s=0.1, period_s=1.0, late_s=0.5
-        )
+        self._open = workspace(folder, source=self.source, latency_s=0.1, period_s=1.0, late_s=0.5)
         self.azure = self._open.__enter__()
 
     def end(self) -> None:

@@ -1,4 +1,4 @@
-"""Azure ML on this machine, over HTTPS: jobs train, endpoints serve, metrics are of what was served.
+"""Azure ML on this machine, over HTTPS: jobs train, endpoints serve, metrics are of that.
 
     python tests/emulators/azureml.py --port 0 --source examples/freshmart --env PROJECT/.venv
 
@@ -6,6 +6,7 @@ prints the variables a shell needs to use it. What it assumes of the real servic
 changes take, that a PUT replaces tags whole, that traffic must name deployments and sum to 0 or
 100, and that a deployment with traffic cannot be deleted.
 """
+# ruff: noqa: C901, PLR0911 - its own clock and console, a branch a route
 
 import argparse
 import json
@@ -46,7 +47,7 @@ _NAMES = {
 }
 
 
-class Refusal(Exception):
+class RefusalError(Exception):
     def __init__(self, status: int, code: str, message: str) -> None:
         super().__init__(message)
         self.status, self.code = status, code
@@ -178,7 +179,7 @@ class AzuremlEmulator:
             return self._score(scored[1], body, headers)
         bearer = headers.get("authorization", "").removeprefix("Bearer ")
         if bearer not in self.tokens:
-            raise Refusal(401, "AuthenticationFailed", "the token has expired")
+            raise RefusalError(401, "AuthenticationFailed", "the token has expired")
         if path.startswith(f"/{ACCOUNT}/"):
             return self.blobs.handle(
                 method, path.removeprefix(f"/{ACCOUNT}/"), query, body, headers
@@ -192,13 +193,13 @@ class AzuremlEmulator:
             done = time.monotonic() >= self.operations[path]
             return 200, {"Retry-After": "0"}, {"status": "Succeeded" if done else "InProgress"}
         if not path.startswith(SCOPE):
-            raise Refusal(403, "AuthorizationFailed", f"no access to {path}")
+            raise RefusalError(403, "AuthorizationFailed", f"no access to {path}")
         with self.lock:
             return self._arm(method, path, query, data)
 
     def _token(self, query: dict, headers: dict) -> dict:
         if headers.get("x-identity-header") != "emulator":
-            raise Refusal(400, "BadRequest", "no identity header")
+            raise RefusalError(400, "BadRequest", "no identity header")
         token = uuid.uuid4().hex
         self.tokens.add(token)
         expires = str(int(time.time()) + 86_400)
@@ -212,9 +213,9 @@ class AzuremlEmulator:
     def _score(self, name: str, body: bytes, headers: dict):
         endpoint = self.endpoints.get(name)
         if endpoint is None:
-            raise Refusal(404, "NotFound", "no such endpoint")
+            raise RefusalError(404, "NotFound", "no such endpoint")
         if headers.get("authorization") != f"Bearer {endpoint.key}":
-            raise Refusal(401, "key_auth_access_denied", "wrong key")
+            raise RefusalError(401, "key_auth_access_denied", "wrong key")
         return endpoint.score(headers.get("azureml-model-deployment"), body, headers)
 
     # --- MLflow and Azure Monitor
@@ -225,7 +226,7 @@ class AzuremlEmulator:
             return {}
         run = query["run_id"]
         if f"{SCOPE}/jobs/{run}" not in self.store:
-            raise Refusal(404, "RESOURCE_DOES_NOT_EXIST", f"no run {run}")
+            raise RefusalError(404, "RESOURCE_DOES_NOT_EXIST", f"no run {run}")
         return {"run": {"info": {"run_id": run}, "data": {"metrics": self.metrics.get(run, [])}}}
 
     def _monitored(self, query: dict, data: dict) -> dict:
@@ -233,8 +234,7 @@ class AzuremlEmulator:
         endpoint = self.endpoints[resource.rsplit("/", 1)[1]]
         name = re.search(r"deployment eq '([^']+)'", query["filter"])[1]
         start, end = (
-            datetime.fromisoformat(query[key].replace("Z", "+00:00")).timestamp()
-            for key in ("starttime", "endtime")
+            datetime.fromisoformat(query[key]).timestamp() for key in ("starttime", "endtime")
         )
         metric = query["metricnames"]
         series = endpoint.points(
@@ -270,7 +270,7 @@ class AzuremlEmulator:
 
     def _arm(self, method: str, path: str, query: dict, data: dict | None):
         if "api-version" not in query:
-            raise Refusal(400, "MissingApiVersionParameter", "api-version is missing")
+            raise RefusalError(400, "MissingApiVersionParameter", "api-version is missing")
         rest = path.removeprefix(SCOPE)
         if method == "PUT":
             return self._put(path, rest, data)
@@ -290,9 +290,9 @@ class AzuremlEmulator:
         parts = rest.strip("/").split("/")
         if len(parts) % 2:
             if len(parts) > 2 and parts[0] == "onlineEndpoints" and parts[1] not in self.endpoints:
-                raise Refusal(404, "ResourceNotFound", f"{rest} was not found")
+                raise RefusalError(404, "ResourceNotFound", f"{rest} was not found")
             return self._listed(path, query)
-        raise Refusal(404, "UserError", f"{rest} was not found")
+        raise RefusalError(404, "UserError", f"{rest} was not found")
 
     def _listed(self, path: str, query: dict) -> dict:
         below = [
@@ -336,7 +336,7 @@ class AzuremlEmulator:
         parts = rest.strip("/").split("/")
         name, kind = parts[-1], parts[-2]
         if kind in _NAMES and not _NAMES[kind].match(name):
-            raise Refusal(400, "InvalidName", f"{name!r} is no name for {kind}")
+            raise RefusalError(400, "InvalidName", f"{name!r} is no name for {kind}")
         created = path not in self.store
         body = {
             **data,
@@ -366,7 +366,7 @@ class AzuremlEmulator:
         wrong = spec.faults(path, data, request=True)
         if wrong:
             self.violations += [f"PUT {rest}: {one}" for one in wrong]
-            raise Refusal(400, "ValidationError", "; ".join(wrong))
+            raise RefusalError(400, "ValidationError", "; ".join(wrong))
 
     def _put_version(self, path: str, parts: list[str], body: dict, created: bool):
         properties = body["properties"]
@@ -374,13 +374,13 @@ class AzuremlEmulator:
             if not created:
                 before = self.store[path]["properties"].get("properties") or {}
                 if any((properties.get("properties") or {}).get(k) != v for k, v in before.items()):
-                    raise Refusal(400, "UserError", "properties cannot be changed")
+                    raise RefusalError(400, "UserError", "properties cannot be changed")
             properties["flavors"] = properties.get("flavors") or {}
             properties["provisioningState"] = "Succeeded"
 
     def _put_job(self, path: str, parts: list[str], body: dict, created: bool):
         if not created:
-            raise Refusal(409, "UserError", f"a job {parts[-1]} exists already")
+            raise RefusalError(409, "UserError", f"a job {parts[-1]} exists already")
         properties, name = body["properties"], parts[-1]
         studio = f"https://ml.azure.com/runs/{name}?wsid={SCOPE}"
         properties["services"] = {"Studio": {"jobServiceType": "Studio", "endpoint": studio}}
@@ -411,13 +411,13 @@ class AzuremlEmulator:
         traffic = properties.get("traffic") or {}
         there = {} if created else self.endpoints[name].deployments
         if sum(traffic.values()) not in {0, 100} or set(traffic) - set(there):
-            raise Refusal(400, "InvalidTraffic", f"traffic {traffic} with {sorted(there)}")
+            raise RefusalError(400, "InvalidTraffic", f"traffic {traffic} with {sorted(there)}")
         properties["scoringUri"] = f"{self.url}/endpoint/{name}/score"
         properties["swaggerUri"] = f"{self.url}/endpoint/{name}/swagger.json"
         if created:
             self.endpoints[name] = Endpoint(body, self.latency_s, self.errors)
         elif self.endpoints[name].changing:
-            raise Refusal(409, "Conflict", f"endpoint {name} is being changed")
+            raise RefusalError(409, "Conflict", f"endpoint {name} is being changed")
         else:
             self.endpoints[name].update(body)
         self.store[path] = body
@@ -426,13 +426,13 @@ class AzuremlEmulator:
     def _put_deployment(self, path: str, parts: list[str], body: dict, created: bool):
         endpoint, name = self.endpoints.get(parts[1]), parts[-1]
         if endpoint is None:
-            raise Refusal(404, "ResourceNotFound", f"no endpoint {parts[1]}")
+            raise RefusalError(404, "ResourceNotFound", f"no endpoint {parts[1]}")
         if endpoint.state != "Succeeded":
-            raise Refusal(409, "Conflict", f"endpoint {parts[1]} is being changed")
+            raise RefusalError(409, "Conflict", f"endpoint {parts[1]} is being changed")
         properties = body["properties"]
         model = self.store.get(properties["model"])
         if model is None:
-            raise Refusal(404, "UserError", f"no model {properties['model']}")
+            raise RefusalError(404, "UserError", f"no model {properties['model']}")
         properties.setdefault("scaleSettings", {"scaleType": "Default"})
         if name in endpoint.deployments:
             endpoint.deployments[name].program.stop()
@@ -449,10 +449,10 @@ class AzuremlEmulator:
         parts = rest.strip("/").split("/")
         if parts[-1] == "cancel":
             if path.removesuffix("/cancel") not in self.store:
-                raise Refusal(404, "UserError", f"no job {parts[1]}")
+                raise RefusalError(404, "UserError", f"no job {parts[1]}")
             job = self.jobs[parts[1]]
             if job.status in {"Completed", "Failed", "Canceled"}:
-                raise Refusal(400, "UserError", f"job {parts[1]} has ended")
+                raise RefusalError(400, "UserError", f"job {parts[1]} has ended")
             job.cancel()
             return self._accepted(None, 202)
         if parts[-1] == "listKeys":
@@ -461,7 +461,7 @@ class AzuremlEmulator:
         if parts[-1] == "getLogs":
             found = self.endpoints[parts[1]].deployments[parts[3]]
             return 200, {}, {"content": found.fails or found.program.tail(50)}
-        raise Refusal(404, "NotFound", f"no action {rest}")
+        raise RefusalError(404, "NotFound", f"no action {rest}")
 
     def _delete(self, path: str, rest: str):
         parts = rest.strip("/").split("/")
@@ -470,7 +470,7 @@ class AzuremlEmulator:
         endpoint = self.endpoints[parts[1]]
         if parts[-2] == "deployments":
             if endpoint.traffic.get(parts[-1]):
-                raise Refusal(400, "UserError", f"{parts[-1]} has traffic")
+                raise RefusalError(400, "UserError", f"{parts[-1]} has traffic")
             endpoint.deployments.pop(parts[-1]).program.stop()
         else:
             for one in endpoint.deployments.values():
@@ -558,7 +558,7 @@ def _handler(emulator: AzuremlEmulator) -> type[BaseHTTPRequestHandler]:
         def _go(self) -> None:
             body = self.rfile.read(int(self.headers.get("content-length") or 0))
             parts = urlsplit(self.path)
-            query = {k: v for k, v in parse_qsl(parts.query, keep_blank_values=True)}
+            query = dict(parse_qsl(parts.query, keep_blank_values=True))
             headers = {key.lower(): value for key, value in self.headers.items()}
             emulator.calls.append((self.command, parts.path))
             if self._faulty(parts.path):
@@ -567,7 +567,7 @@ def _handler(emulator: AzuremlEmulator) -> type[BaseHTTPRequestHandler]:
                 status, more, content = emulator.handle(
                     self.command, parts.path, query, body, headers
                 )
-            except Refusal as refusal:
+            except RefusalError as refusal:
                 status, more = refusal.status, {"x-ms-error-code": refusal.code}
                 content = {"error": {"code": refusal.code, "message": str(refusal), "details": []}}
             except Exception as error:  # noqa: BLE001
@@ -606,7 +606,7 @@ def _handler(emulator: AzuremlEmulator) -> type[BaseHTTPRequestHandler]:
                 self.wfile.write(data)
             self.wfile.flush()
 
-        do_GET = do_PUT = do_POST = do_DELETE = do_PATCH = do_HEAD = _go
+        do_GET = do_PUT = do_POST = do_DELETE = do_PATCH = do_HEAD = _go  # noqa: N815 - http.server names them
 
     return Handler
 

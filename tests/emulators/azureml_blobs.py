@@ -7,7 +7,7 @@ import uuid
 from email.utils import formatdate
 from pathlib import Path
 from urllib.parse import unquote
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 from xml.sax.saxutils import escape
 
 Answer = tuple[int, dict[str, str], object]
@@ -48,7 +48,7 @@ class Blobs:
             self._blocks[str(file), query["blockid"]] = body
             return 201, {}, b""
         if query.get("comp") == "blocklist":
-            ids = [one.text or "" for one in ElementTree.fromstring(body)]
+            ids = [one.text or "" for one in ET.fromstring(body)]
             body = b"".join(self._blocks.pop((str(file), one)) for one in ids)
         elif headers.get("x-ms-blob-type") != "BlockBlob":
             return self._refused(400, "MissingRequiredHeader")
@@ -100,5 +100,6 @@ class Blobs:
         }
 
     def _refused(self, status: int, code: str) -> Answer:
-        body = f'<?xml version="1.0" encoding="utf-8"?><Error><Code>{code}</Code><Message>{code}</Message></Error>'
+        said = f"<Error><Code>{code}</Code><Message>{code}</Message></Error>"
+        body = f'<?xml version="1.0" encoding="utf-8"?>{said}'
         return status, {"x-ms-error-code": code, "Content-Type": "application/xml"}, body.encode()

@@ -1,4 +1,5 @@
 """Emulated online endpoints: traffic that is really split, deployments that really serve."""
+# ruff: noqa: TID251 - an emulator has a clock of its own
 
 import http.client
 import random
@@ -120,7 +121,7 @@ class Endpoint:
             content = answer.read()
             shown = {k: v for k, v in answer.getheaders() if k.lower().startswith("x-model-")}
             kind = answer.getheader("content-type")
-            return answer.status, {**shown, **({"Content-Type": kind} if kind else {})}, content
+            return answer.status, {**shown, **({"Content-Type": kind} if kind else {})}, content  # noqa: TRY300
         except (OSError, http.client.HTTPException):
             pass
         finally:

@@ -1,4 +1,5 @@
 """What runs in an emulated workspace: a job's container and a deployment's container."""
+# ruff: noqa: TID251, C901 - an emulator has a clock of its own, and one branch a state
 
 import json
 import os
@@ -8,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -56,10 +58,8 @@ class Program:
     def stop(self) -> None:
         if self.process is None:
             return
-        try:
+        with suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
         self.process.wait()
 
     def tail(self, lines: int) -> str:

@@ -64,7 +64,7 @@ def test_without_its_packages_the_platform_says_how_to_get_them(missing, said) -
 def test_choosing_azure_ml_imports_no_other_cloud() -> None:
     code = (
         "import sys\n"
-        "from ml_pipeline.adapters.azureml import costs, host, registry, router, traffic, training\n"
+        "from ml_pipeline.adapters.azureml import costs, host, registry, router, traffic\n"
         "others = {'boto3', 'botocore', 'sagemaker', 'google.cloud', 'mlflow'}\n"
         "print(sorted(others & set(sys.modules)))\n"
     )
