@@ -1,5 +1,4 @@
 """Azure ML as the contract suites need it, on an emulated workspace."""
-# ruff: noqa: TID251 - the cases wait in real time
 
 import json
 import sys

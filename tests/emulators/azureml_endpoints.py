@@ -1,5 +1,4 @@
 """Emulated online endpoints: traffic that is really split, deployments that really serve."""
-# ruff: noqa: TID251 - an emulator has a clock of its own
 
 import http.client
 import random

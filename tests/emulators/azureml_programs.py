@@ -1,5 +1,5 @@
 """What runs in an emulated workspace: a job's container and a deployment's container."""
-# ruff: noqa: TID251, C901 - an emulator has a clock of its own, and one branch a state
+# ruff: noqa: C901 - an emulator has a clock of its own, and one branch a state
 
 import json
 import os

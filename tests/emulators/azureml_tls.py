@@ -1,5 +1,4 @@
 """A certificate for 127.0.0.1, made when it is needed."""
-# ruff: noqa: TID251 - a certificate is valid from now on
 
 import ipaddress
 import ssl
