@@ -3,10 +3,12 @@
 import tempfile
 import uuid
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 from ml_pipeline.adapterkit.bench import Bench
 from ml_pipeline.adapterkit.kit import CHECKS, GROUPS, Check, Finding, clear, run
+from ml_pipeline.adapters.local.clock import HostClock
 from ml_pipeline.cli.opening import Place, open_session
 from ml_pipeline.domain.errors import ConfigurationError, ExitCode
 from ml_pipeline.settings.profiles import Platform
@@ -26,14 +28,14 @@ def check_adapter(place: Place, platform: str, groups: list[str], *, live: bool)
         )
     name = f"check-{uuid.uuid4().hex[:8]}"
     with tempfile.TemporaryDirectory(prefix="adapter-check-") as folder, ExitStack() as stack:
-        bench = _bench(place, platform, name, Path(folder), stack)
+        bench, afterwards = _benches(place, platform, name, Path(folder), stack)
         red = 0
         try:
             for finding in run(bench, chosen):
                 red += bool(finding.wrong)
                 _say(_line(finding))
         finally:
-            left = clear(bench)
+            left = clear(afterwards)
             for line in left:
                 _say(f"left  {line}")
     verdict = f"{red} red" if red else "all hold"
@@ -41,8 +43,13 @@ def check_adapter(place: Place, platform: str, groups: list[str], *, live: bool)
     return ExitCode.CHECKS_RED if red or left else ExitCode.DONE
 
 
-def _bench(place: Place, platform: str, name: str, folder: Path, stack: ExitStack) -> Bench:
-    """The platform with the project's own settings, but another model's name and state."""
+def _benches(
+    place: Place, platform: str, name: str, folder: Path, stack: ExitStack
+) -> tuple[Bench, Bench]:
+    """The platform with the project's own settings, but another model's name and state.
+
+    The second is for clearing away: its clock does not stop when somebody asks the checks to.
+    """
     settings = (f"platform={platform}", f"model={name}")
     own = Place(
         source=place.source,
@@ -55,7 +62,7 @@ def _bench(place: Place, platform: str, name: str, folder: Path, stack: ExitStac
     stack.enter_context(session.alone(name))
     work = folder / "work"
     work.mkdir()
-    return Bench(
+    bench = Bench(
         fresh=lambda: session.another().parts,
         model=name,
         run_id=name,
@@ -65,6 +72,9 @@ def _bench(place: Place, platform: str, name: str, folder: Path, stack: ExitStac
         limit_s=session.settings.train.time_limit_s,
         poll_s=_LOCAL_POLL_S if platform == Platform.LOCAL else _CLOUD_POLL_S,
     )
+    clock = HostClock(session.settings.clock_scale)
+    wiring = replace(session.another(), clock=clock)
+    return bench, replace(bench, fresh=lambda: wiring.parts, clock=clock)
 
 
 def _known(platform: str, groups: list[str]) -> None:
