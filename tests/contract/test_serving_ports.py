@@ -17,7 +17,12 @@ from tests.emulators.sagemaker_driver import SageMakerWorld
 from tests.emulators.vertex_cases import VertexWorld
 from tests.fakes.platforms import BODY, LocalWorld, eventually
 
-WORLDS = {"local": LocalWorld, "vertex": VertexWorld, "sagemaker": SageMakerWorld, "azureml": AzuremlWorld}
+WORLDS = {
+    "local": LocalWorld,
+    "vertex": VertexWorld,
+    "sagemaker": SageMakerWorld,
+    "azureml": AzuremlWorld,
+}
 
 
 @pytest.fixture(scope="module", params=sorted(WORLDS))

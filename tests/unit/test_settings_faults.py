@@ -57,7 +57,7 @@ tolerance=1
 gate.xyzzy=1
     gate.xyzzy: unknown key; allowed here: rule, tolerance, improvement, limit, min_rows
 source=elsewhere
-    source: unknown key; allowed here: model, platform, profile, environment, data, checks, train, hyperparameters, metric, gate, drift, retrain, package, staging, load, approval, rollout, retention, notify, local, sagemaker, azureml
+    source: unknown key; allowed here: model, platform, profile, environment, data, checks, train, hyperparameters, metric, gate, drift, retrain, package, staging, load, approval, rollout, retention, notify, local, sagemaker, azureml, vertex
 """
 IMPOSSIBLE = """
 gate.limit=61

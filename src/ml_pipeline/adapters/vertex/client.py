@@ -68,7 +68,7 @@ class Clients:
     def credentials(self) -> Any:
         """Google's default chain; an emulator hands out its own tokens."""
         if self.policy.emulator_url:
-            return google.oauth2.credentials.Credentials(  # type: ignore[no-untyped-call]
+            return google.oauth2.credentials.Credentials(
                 token=None,
                 refresh_token="emulated",  # noqa: S106 - the emulator takes any
                 token_uri=f"{self.policy.emulator_url}/token",

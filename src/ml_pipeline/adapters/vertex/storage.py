@@ -10,7 +10,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from google.api_core.exceptions import NotFound
-from google.cloud import storage  # type: ignore[attr-defined]
+from google.cloud import storage
 
 from ml_pipeline.adapters.vertex.client import CALL_S, Clients
 from ml_pipeline.domain.errors import DataError, StorageError
