@@ -22,7 +22,15 @@ all_stories = pytest.mark.skipif(
     reason="set ML_PIPELINE_ALL_STORIES=1: it takes minutes",
 )
 #: A busy machine is no fault of the model's.
-PATIENT = ("load.max_p99_ms=5000", "load.max_lag_ms=2000", "rollout.replay_rate_per_s=50")
+PATIENT = (
+    "load.rate_per_s=10",
+    "load.time_out_s=30",
+    "load.max_p99_ms=20000",
+    "load.max_lag_ms=5000",
+    "rollout.replay_rate_per_s=30",
+    "rollout.min_requests=30",
+    "staging.health_time_limit_s=300",
+)
 
 
 class Story:
