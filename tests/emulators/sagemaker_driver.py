@@ -53,7 +53,7 @@ class Emulated:
         assert ready.exists(), (Path(self._place.name) / "log.txt").read_text()
         self.url = json.loads(ready.read_text())["url"]
         self._http = httpx.Client(trust_env=False, timeout=60)
-        os.environ.update(CREDENTIALS)  # noqa: TID251 - the SDK reads them there, and only there
+        os.environ.update(CREDENTIALS)  # the SDK reads them there only
 
     def end(self) -> None:
         if self._process.poll() is None:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from ml_pipeline.cli.arguments import Runs, Source, State, place_of
+from ml_pipeline.cli.arguments import Runs, Sets, Source, State, place_of
 
 platform_app = typer.Typer(
     help="The embedded platform: registry, router and model servers on this machine.",
@@ -98,3 +98,11 @@ def platform_status(source: Source = None, state: State = None) -> int:
     from ml_pipeline.cli.looking import show_platform
 
     return show_platform(place_of(source, state, None))
+
+
+@platform_app.command("costs")
+def platform_costs(source: Source = None, state: State = None, sets: Sets = None) -> int:
+    """What this project leaves running on its platform, and since when."""
+    from ml_pipeline.cli.looking import show_costs
+
+    return show_costs(place_of(source, state, None, sets))

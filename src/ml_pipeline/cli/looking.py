@@ -105,5 +105,17 @@ def show_platform(place: Place) -> int:
     return ExitCode.DONE
 
 
+def show_costs(place: Place) -> int:
+    """`platform costs`."""
+    session, _ = open_session(place)
+    standing = session.wiring.costs.standing()
+    if not standing:
+        _say(f"nothing of {session.settings.model} runs on {session.settings.platform}")
+    for one in standing:
+        hours = (session.clock.now() - one.since).total_seconds() / 3600
+        _say(f"{one.kind} {one.name}: {one.what}, since {one.since:%Y-%m-%d %H:%M} ({hours:.1f} h)")
+    return ExitCode.DONE
+
+
 def _say(line: str) -> None:
     print(line, flush=True)  # noqa: T201 - this is the user's terminal

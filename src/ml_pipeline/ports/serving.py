@@ -78,7 +78,8 @@ class ModelHost(Protocol):
         """What runs on this endpoint."""
 
 
-_LOOK_S = 0.2
+#: Waits between two looks at a deployment: a local one is up in a second, a cloud's in minutes.
+_LOOK_S, _LONGEST_LOOK_S = 0.2, 10.0
 
 
 def deploy_and_wait(
@@ -97,7 +98,7 @@ def deploy_and_wait(
         PlatformRefusedError: it did not come up in time; says why.
     """
     host.deploy(slot, version, package, chaos=chaos)
-    begun = clock.monotonic()
+    begun, pause_s = clock.monotonic(), _LOOK_S
     while not host.health(slot):
         if clock.monotonic() - begun > time_limit_s:
             raise PlatformRefusedError(
@@ -106,7 +107,8 @@ def deploy_and_wait(
                 remedy="Mend what keeps it from starting, or raise 'staging.health_time_limit_s'.",
             )
         clock.check()
-        clock.pause(_LOOK_S)
+        clock.pause(pause_s)
+        pause_s = min(pause_s * 1.2, _LONGEST_LOOK_S)
 
 
 class TrafficRouter(Protocol):

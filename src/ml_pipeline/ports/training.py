@@ -117,23 +117,26 @@ class TrainingPlatform(Protocol):
         """When the project last paid for a job, None when never; for the cost guard."""
 
 
-#: How often a cancelled job is looked at, and how many times, before that is called a refusal.
-_LOOK_S, _LOOKS = 0.2, 600
+#: Waits between two looks at a cancelled job, in seconds, and how many come before that is called
+#: a refusal; five minutes in all, because a cloud gives a container two minutes to end.
+_LOOK_S, _LONGEST_LOOK_S, _LOOKS = 0.2, 5.0, 75
 
 
 def cancel_and_see(job: JobRef, platform: TrainingPlatform, clock: Clock) -> None:
     """Cancel a job and see that it has ended; works also when the run was told to stop.
 
     Raises:
-        PlatformRefusedError: the platform still runs it after two minutes.
+        PlatformRefusedError: the platform still runs it after five minutes.
     """
     platform.cancel(job)
+    pause_s = _LOOK_S
     for _ in range(_LOOKS):
         if platform.state(job).final:
             return
-        clock.pause(_LOOK_S)
+        clock.pause(pause_s)
+        pause_s = min(pause_s * 1.2, _LONGEST_LOOK_S)
     raise PlatformRefusedError(
-        f"job {job.name} is still {platform.state(job)} two minutes after it was cancelled",
+        f"job {job.name} is still {platform.state(job)} five minutes after it was cancelled",
         remedy=f"Stop it by hand: {platform.url(job)}.",
     )
 

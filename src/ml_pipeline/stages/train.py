@@ -1,5 +1,6 @@
 """Train on the platform: submit once, poll, time out, cancel."""
 
+import random
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -19,6 +20,11 @@ from ml_pipeline.ports.training import (
     TrainingRequest,
     cancel_and_see,
 )
+
+#: A pace up to this is that of a platform on this machine, in seconds.
+_NEAR_S = 5
+#: How much later than the pace a look may come, as a share of it.
+_JITTER = 0.1
 
 
 def run(
@@ -105,8 +111,9 @@ def wait_for(
 
 def _wait(job: JobRef, training: TrainingPlatform, train: TrainPolicy, clock: Clock) -> JobState:
     begun = clock.monotonic()
-    # Local trainings last seconds: the first looks come sooner than the steady pace.
-    pause_s = min(0.2, train.poll_s)
+    # Local trainings last seconds: the first looks come sooner than the steady pace. A cloud is
+    # polled at its own pace from the start: a platform counts every call.
+    pause_s = min(0.2, train.poll_s) if train.poll_s <= _NEAR_S else train.poll_s
     while True:
         state = training.state(job)
         if state.final:
@@ -117,7 +124,8 @@ def _wait(job: JobRef, training: TrainingPlatform, train: TrainPolicy, clock: Cl
                 f" {train.time_limit_s:g} s; it was cancelled",
                 remedy="Raise 'train.time_limit_s', or find out why the training hangs.",
             )
-        clock.sleep(pause_s)
+        # never sooner than the pace, and not in step with others that began at the same moment
+        clock.sleep(pause_s * (1 + _JITTER * random.random()))  # noqa: S311
         pause_s = min(pause_s * 1.5, train.poll_s)
 
 
