@@ -197,6 +197,18 @@ def test_a_deployment_that_fails_says_why_and_can_be_taken_away(world):
     assert [one for one in world.emulator.endpoints.endpoints if "s2" in one] == []
 
 
+def test_a_deployment_that_a_dead_machine_began_is_made_once(world):
+    from tests.emulators.vertex_cases import parts_of
+
+    version, package = world.version("of-c1")
+    world.staging.deploy("s3", version, package)
+    fresh = parts_of(world.emulator, world.folder).staging_host
+    fresh.deploy("s3", version, package)
+    eventually(lambda: fresh.health("s3"))
+    assert [one.slot for one in fresh.list()] == ["s3"]
+    fresh.remove("s3")
+
+
 def test_weights_that_were_taken_and_not_applied_are_a_refusal(world):
     world.emulator.faults.add("UpdateEndpoint", lost=True)
     with pytest.raises(PlatformRefusedError, match="was asked for"):

@@ -85,7 +85,9 @@ class Endpoints:
         )
 
     def _check_deployed(self, key: tuple[str, str], deployed: Any, split: dict[str, int]) -> None:
-        if not _DEPLOYED_ID.match(deployed.id) or key in self.servers:
+        if key in self.servers:
+            raise RefusedError("ALREADY_EXISTS", f"{deployed.id} is deployed, or about to be")
+        if not _DEPLOYED_ID.match(deployed.id):
             raise RefusedError("INVALID_ARGUMENT", f"deployed model id {deployed.id!r}")
         if not deployed.dedicated_resources.machine_spec.machine_type:
             raise RefusedError("INVALID_ARGUMENT", "dedicated_resources need a machine type")

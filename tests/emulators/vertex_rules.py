@@ -59,7 +59,7 @@ def _inner(value: Any, where: str) -> Iterator[str]:
 
 def now() -> datetime:
     """The platform's own time."""
-    return datetime.now(UTC)  # noqa: TID251 - the platform's clock
+    return datetime.now(UTC)
 
 
 def fits(filter_: str, facts: dict[str, str]) -> bool:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from google.api_core import exceptions as api
 from google.cloud.aiplatform_v1 import types
 
 from ml_pipeline.adapters.vertex.client import Clients
@@ -63,7 +64,12 @@ class VertexHost:
             self._refuse_busy(slot, found)
             endpoint.undeploy(there)
         split = {} if self._role == PRODUCTION else {"0": 100}
-        operation = endpoint.deploy(self._deployed(slot, version), split)
+        try:
+            operation = endpoint.deploy(self._deployed(slot, version), split)
+        except PlatformRefusedError as error:
+            if isinstance(error.__cause__, api.AlreadyExists):
+                return  # another machine began this very deployment: its id is the same
+            raise
         self._begun[slot] = (version.version, operation)
 
     def health(self, slot: str) -> bool:
