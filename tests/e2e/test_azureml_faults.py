@@ -248,11 +248,11 @@ def test_a_move_of_the_champion_cut_short_leaves_one(case, tmp_path):
     for number in ("1", "2"):
         bundle = write_files(tmp_path / number, {"model": number})
         registry.register("eta", bundle, run_id=f"run-{number}", metrics={"mae": 1.0}, tags={})
-    registry.set_alias("eta", CHAMPION, "1")
-    case.emulator.fault("PUT .*/models/eta/versions/1", 500, times=100)
+    registry.set_alias("eta", CHAMPION, "2")
+    case.emulator.fault("PUT .*/models/eta/versions/2", 500, times=100)
     with pytest.raises(PlatformUnavailableError):
-        registry.set_alias("eta", CHAMPION, "2")
-    assert case.parts().registry.champion("eta").version == "2"
+        registry.set_alias("eta", CHAMPION, "1")
+    assert case.parts().registry.champion("eta").version == "1"
 
 
 @pytest.mark.parametrize("text", ["nan", "good", "inf"])
