@@ -47,6 +47,13 @@ def test_silence_never_advances() -> None:
     assert state(0, held_s=600) is StepState.NO_EVIDENCE
 
 
+def test_late_figures_are_waited_for_and_not_for_ever() -> None:
+    seen = Seen(requests=300, errors=0, slow=0)
+    late = judge_step(POLICY, seen, held_s=10, waited_s=70)
+    assert late.state is StepState.WATCH
+    assert judge_step(POLICY, seen, held_s=10, waited_s=600).state is StepState.NO_EVIDENCE
+
+
 @given(st.integers(0, 5000), st.integers(0, 5000), st.floats(0, 1000))
 def test_nothing_over_its_limit_ever_advances(requests: int, errors: int, held_s: float) -> None:
     errors = min(errors, requests)

@@ -41,7 +41,9 @@ class StepJudgement:
     message: str
 
 
-def judge_step(policy: RolloutPolicy, seen: Seen, *, held_s: float) -> StepJudgement:
+def judge_step(
+    policy: RolloutPolicy, seen: Seen, *, held_s: float, waited_s: float
+) -> StepJudgement:
     """Judge a step from all the challenger's requests since the step began.
 
     Harm is called as soon as a share is above its limit with confidence; a step is passed only
@@ -50,7 +52,8 @@ def judge_step(policy: RolloutPolicy, seen: Seen, *, held_s: float) -> StepJudge
     Args:
         policy: limits and how long to hold.
         seen: the challenger's requests in this step so far.
-        held_s: seconds since the step began.
+        held_s: seconds of the step that the figures cover; late figures cover less than passed.
+        waited_s: seconds since the step began.
     """
     harm = _harm(policy, seen)
     if harm:
@@ -60,8 +63,8 @@ def judge_step(policy: RolloutPolicy, seen: Seen, *, held_s: float) -> StepJudge
     if enough and not over:
         message = f"{seen.requests} requests, {seen.errors} errors, {_slow(seen)} slow"
         return StepJudgement(state=StepState.ADVANCE, message=message)
-    if held_s >= policy.step_time_limit_s:
-        why = over or f"only {seen.requests} of {policy.min_requests} requests came in"
+    if waited_s >= policy.step_time_limit_s:
+        why = over or f"figures for only {held_s:.0f} s and {seen.requests} requests came in"
         message = f"{why} within {policy.step_time_limit_s:g} s"
         return StepJudgement(state=StepState.NO_EVIDENCE, message=message)
     return StepJudgement(state=StepState.WATCH, message=f"{seen.requests} requests so far")

@@ -173,7 +173,7 @@ def _watch(it: _Rollout) -> StepJudgement:
             return StepJudgement(state=StepState.HARM, message=message)
         try:
             now = it.clock.now()
-            seen = _seen(it, begun_at, looked_at, now)
+            seen, held_s = _seen(it, begun_at, looked_at, now)
             looked_at, blind = now, 0
         except PlatformUnavailableError as error:
             blind += 1
@@ -181,14 +181,19 @@ def _watch(it: _Rollout) -> StepJudgement:
                 message = f"the metrics cannot be read: {error}"
                 return StepJudgement(state=StepState.NO_EVIDENCE, message=message)
             continue
-        held_s = it.clock.monotonic() - begun
-        judgement = judge_step(it.policy, seen, held_s=held_s)
+        waited_s = it.clock.monotonic() - begun
+        judgement = judge_step(it.policy, seen, held_s=held_s, waited_s=waited_s)
         if judgement.state is not StepState.WATCH:
             return judgement
 
 
-def _seen(it: _Rollout, begun_at: datetime, looked_at: datetime, now: datetime) -> Seen:
-    """The challenger since the step began; what both slots did since the last look is kept."""
+def _seen(
+    it: _Rollout, begun_at: datetime, looked_at: datetime, now: datetime
+) -> tuple[Seen, float]:
+    """The challenger since the step began, and for how many seconds the figures are complete.
+
+    What both slots did since the last look is kept for the report.
+    """
     for slot in (it.challenger, str(it.champion)):
         last = it.traffic.window(slot, looked_at, now, it.policy.slow_ms)
         it.samples.append(
@@ -202,7 +207,8 @@ def _seen(it: _Rollout, begun_at: datetime, looked_at: datetime, now: datetime) 
             }
         )
     whole = it.traffic.window(it.challenger, begun_at, now, it.policy.slow_ms)
-    return Seen(requests=whole.requests, errors=whole.errors, slow=whole.slow)
+    held_s = max(0.0, (min(whole.as_of, now) - begun_at).total_seconds())
+    return Seen(requests=whole.requests, errors=whole.errors, slow=whole.slow), held_s
 
 
 def _outcome(it: _Rollout, started_at: datetime, bad: StepJudgement | None) -> StageOutcome:
