@@ -12,9 +12,8 @@ POLICY = RolloutPolicy(hold_s=60, min_requests=300, step_time_limit_s=600)
 
 
 def state(requests: int, errors: int = 0, slow: int | None = 0, held_s: float = 60) -> StepState:
-    return judge_step(
-        POLICY, Seen(requests=requests, errors=errors, slow=slow), held_s=held_s
-    ).state
+    seen = Seen(requests=requests, errors=errors, slow=slow)
+    return judge_step(POLICY, seen, held_s=held_s, waited_s=held_s).state
 
 
 def test_a_sound_challenger_advances_when_time_and_requests_are_in() -> None:
@@ -40,6 +39,13 @@ def test_one_failure_among_the_first_five_requests_takes_no_good_model_back() ->
 def test_a_slow_challenger_is_harm_and_unmeasured_slowness_is_none() -> None:
     assert state(100, slow=50, held_s=1) is StepState.HARM
     assert state(300, slow=None) is StepState.ADVANCE
+
+
+def test_where_slowness_is_not_counted_the_tail_latency_stands_for_it() -> None:
+    slow = Seen(requests=300, errors=0, slow=None, p99_ms=900.0)
+    assert judge_step(POLICY, slow, held_s=60, waited_s=60).state is StepState.HARM
+    few = Seen(requests=20, errors=0, slow=None, p99_ms=900.0)
+    assert judge_step(POLICY, few, held_s=1, waited_s=1).state is StepState.WATCH
 
 
 def test_silence_never_advances() -> None:

@@ -26,11 +26,12 @@ class StepState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
-    """What users of one slot saw; `slow` None where the platform does not measure it."""
+    """What users of one slot saw; `slow` and `p99_ms` None where the platform has none."""
 
     requests: int
     errors: int
     slow: int | None
+    p99_ms: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +79,10 @@ def _harm(policy: RolloutPolicy, seen: Seen) -> str:
     for kind, count, limit in _shares(policy, seen):
         if count and chance_of_as_many(count, seen.requests, limit) < HARM_CHANCE:
             return _sentence(kind, count, seen.requests, limit)
+    # Where slow answers are not counted, the 99th percentile says whether 1 % were.
+    measured = seen.p99_ms if seen.slow is None else None
+    if measured and measured > policy.slow_ms and seen.requests >= policy.min_requests:
+        return f"p99 of the challenger is {measured:.0f} ms, the limit is {policy.slow_ms:g} ms"
     return ""
 
 

@@ -16,6 +16,7 @@ from ml_pipeline.domain.rollout import Seen, StepJudgement, StepState, judge_ste
 from ml_pipeline.ports.clock import Clock
 from ml_pipeline.ports.evidence import StageFolder
 from ml_pipeline.ports.load import LoadGenerator, LoadPlan, Replay
+from ml_pipeline.ports.registry import STAGING
 from ml_pipeline.ports.serving import ModelHost, TrafficMetrics, TrafficRouter
 from ml_pipeline.ports.tables import TableStore, request_bodies
 
@@ -63,6 +64,7 @@ def run(
     tables: TableStore,
     load_generator: LoadGenerator,
     production_host: ModelHost,
+    staging_host: ModelHost,
     clock: Clock,
 ) -> StageOutcome:
     """Step through the weights under a lease; whatever interrupts it puts the champion back."""
@@ -104,6 +106,7 @@ def run(
         bad = _guarded(it)
         if bad is not None:  # an interrupted rollout keeps it, to be resumed
             production_host.remove(it.challenger)
+            staging_host.remove(STAGING)
         return _outcome(it, started_at, bad)
     finally:
         _stop(replay, stage)
@@ -208,7 +211,8 @@ def _seen(
         )
     whole = it.traffic.window(it.challenger, begun_at, now, it.policy.slow_ms)
     held_s = max(0.0, (min(whole.as_of, now) - begun_at).total_seconds())
-    return Seen(requests=whole.requests, errors=whole.errors, slow=whole.slow), held_s
+    seen = Seen(requests=whole.requests, errors=whole.errors, slow=whole.slow, p99_ms=whole.p99_ms)
+    return seen, held_s
 
 
 def _outcome(it: _Rollout, started_at: datetime, bad: StepJudgement | None) -> StageOutcome:
