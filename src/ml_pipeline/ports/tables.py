@@ -1,7 +1,7 @@
 """Rows: read, checked, split, fingerprinted."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -86,9 +86,12 @@ class TableStore(Protocol):
         """
 
     def records(
-        self, table: Path, columns: Sequence[str], limit: int
+        self, table: Path, columns: Sequence[str], limit: int, *, text: Collection[str] = ()
     ) -> Sequence[Sequence[object]]:
-        """The first rows as JSON values, in the order of `columns`."""
+        """The first rows as JSON values, in the order of `columns`.
+
+        Cells of the columns in `text` stay text, also where all of them look like numbers.
+        """
 
     def baseline(self, table: Path, data: DataPolicy, *, bins: int) -> Mapping[str, object]:
         """Histograms of features and target (JSON), to compare later rows with."""
@@ -97,11 +100,10 @@ class TableStore(Protocol):
         """Population stability index by column against a baseline."""
 
 
-def request_bodies(
-    tables: TableStore, table: Path, columns: Sequence[str], limit: int
-) -> list[bytes]:
+def request_bodies(tables: TableStore, table: Path, data: DataPolicy, limit: int) -> list[bytes]:
     """Requests of one row each, from the first rows of a table, in MLflow's `dataframe_split`."""
+    columns = list(data.features)
     return [
-        json.dumps({"dataframe_split": {"columns": list(columns), "data": [list(row)]}}).encode()
-        for row in tables.records(table, columns, limit)
+        json.dumps({"dataframe_split": {"columns": columns, "data": [list(row)]}}).encode()
+        for row in tables.records(table, columns, limit, text=data.text_columns)
     ]

@@ -45,7 +45,9 @@ def run(
     tables.sample(rows, few, rows=staging.smoke_predictions, seed=0)
     offline = packaged.predict(package, few)
     served = staging_host.predict(
-        STAGING, data.features, tables.records(few, data.features, staging.smoke_predictions)
+        STAGING,
+        data.features,
+        tables.records(few, data.features, staging.smoke_predictions, text=data.text_columns),
     )
     checks.append(_same(offline, served, staging.tolerance))
     logs: list[Path] = []

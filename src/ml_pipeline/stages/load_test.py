@@ -37,7 +37,7 @@ def run(
         rate_per_s=load.rate_per_s,
         duration_s=load.duration_s,
         time_out_s=load.time_out_s,
-        bodies=request_bodies(tables, rows, data.features, _BODIES),
+        bodies=request_bodies(tables, rows, data, _BODIES),
     )
     # Alone on an earlier run's evidence, staging may be gone: deploying again is idempotent.
     version = version_of(registry, model, str(stage.result("register").values["version"]))

@@ -92,9 +92,7 @@ def run(
         return _outcome(it, started_at, None)
     replay = None
     if rollout.replay_rate_per_s:
-        bodies = request_bodies(
-            tables, stage.file("evaluate", "comparable.csv"), data.features, _BODIES
-        )
+        bodies = request_bodies(tables, stage.file("evaluate", "comparable.csv"), data, _BODIES)
         plan = LoadPlan(
             rate_per_s=rollout.replay_rate_per_s,
             duration_s=_REPLAY_S,

@@ -67,7 +67,11 @@ class LocalHost:
     def predict(
         self, slot: str, columns: Sequence[str], rows: Sequence[Sequence[object]]
     ) -> Sequence[float]:
-        body = {"dataframe_split": {"columns": list(columns), "data": [list(row) for row in rows]}}
+        body = {
+            "dataframe_split": {"columns": list(columns), "data": [list(row) for row in rows]},
+            # A label of text has no number; its position among the classes has.
+            "params": {"output": "position"},
+        }
         url = self.target(slot).url
         try:
             answer = self._slots.post(url, json=body)

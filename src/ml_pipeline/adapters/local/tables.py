@@ -4,7 +4,7 @@
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -101,10 +101,10 @@ class PolarsTables:
         return values
 
     def records(
-        self, table: Path, columns: Sequence[str], limit: int
+        self, table: Path, columns: Sequence[str], limit: int, *, text: Collection[str] = ()
     ) -> Sequence[Sequence[object]]:
         frame = tables_files.require(tables_files.read(table), columns, table)
-        lists = [_json(frame.get_column(name), limit, table) for name in columns]
+        lists = [_json(frame.get_column(name), limit, table, text=name in text) for name in columns]
         return [list(row) for row in zip(*lists, strict=True)]
 
     def baseline(self, table: Path, data: DataPolicy, *, bins: int) -> Mapping[str, object]:
@@ -162,9 +162,9 @@ def _numbers(column: pl.Series, classes: Sequence[str], table: Path) -> NDArray[
     return values.cast(pl.Float64).fill_null(math.nan).to_numpy()
 
 
-def _json(column: pl.Series, limit: int, table: Path) -> list[object]:
+def _json(column: pl.Series, limit: int, table: Path, *, text: bool) -> list[object]:
     """The first cells as JSON values; a missing one is None."""
-    meant = cells.typed(column)
+    meant = column.cast(pl.String) if text else cells.typed(column)
     if meant.dtype.is_temporal() or meant.dtype.is_decimal():
         meant = tables_files.as_cells(meant, table).cast(pl.String)
     values = meant.head(limit).to_list()

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from ml_pipeline.adapters.sagemaker import names
-from ml_pipeline.adapters.sagemaker.client import Clients
+from ml_pipeline.adapters.sagemaker.client import Clients, utc
 from ml_pipeline.domain.errors import PlatformUnavailableError
 from ml_pipeline.domain.policies.cloud_sagemaker import SageMakerPolicy
 from ml_pipeline.ports.clock import Clock
@@ -45,9 +45,7 @@ class SageMakerTraffic:
         complete = _down(
             self._clock.now() - timedelta(seconds=self._policy.metrics_delay_s), period_s
         )
-        found: dict[str, list[float]] = {name: [] for name in _QUERIES}
-        if last > first:
-            found = self._asked(slot, first, last, slow_ms)
+        found = self._asked(slot, first, last, slow_ms)
         refused = sum(found["refused"])
         return Window(
             slot=slot,
@@ -66,14 +64,20 @@ class SageMakerTraffic:
     ) -> dict[str, list[float]]:
         queries = [self._query(name, slot, slow_ms) for name in _QUERIES]
         found: dict[str, list[float]] = {name: [] for name in _QUERIES}
+        # a window in which no period begins is asked for too: whether CloudWatch answers is news
+        until = max(last, first + timedelta(seconds=self._policy.metrics_period_s))
         results = self._clients.pages(
             "cloudwatch", "get_metric_data", "MetricDataResults",
-            MetricDataQueries=queries, StartTime=first, EndTime=last, ScanBy="TimestampAscending",
+            MetricDataQueries=queries, StartTime=first, EndTime=until, ScanBy="TimestampAscending",
         )  # fmt: skip
         for one in results:
             if one.get("StatusCode") not in {"Complete", "PartialData"} or one["Id"] not in found:
                 raise _unreadable(slot, f"{one['Id']} is {one.get('StatusCode')}")
-            found[one["Id"]] += [float(value) for value in one["Values"]]
+            found[one["Id"]] += [
+                float(value)
+                for at, value in zip(one["Timestamps"], one["Values"], strict=True)
+                if utc(at) < last
+            ]
         for name, values in found.items():
             if any(not math.isfinite(value) or value < 0 for value in values):
                 raise _unreadable(slot, f"{name} holds {values}")

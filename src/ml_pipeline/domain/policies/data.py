@@ -86,3 +86,10 @@ class DataPolicy(Policy):
         if timed is not None and self.time_column is None:
             raise ValueError("'cutoff', 'bootstrap_cutoff' and 'max_age_h' need 'time_column'")
         return self
+
+    @property
+    def text_columns(self) -> frozenset[str]:
+        """Columns declared as text: "007" stays what it is."""
+        return frozenset(
+            name for name, column in self.columns.items() if column.type is ColumnType.TEXT
+        )
