@@ -154,11 +154,15 @@ def test_all_faults_come_at_once(project) -> None:
         'ml-pipeline.toml: load.rate_per_s: "fast": must be a number greater than 0',
         "ml-pipeline.toml: rollout.hold_s: -1: must be a number at least 0",
         "ml-pipeline.toml: rollout: 'steps_pct' must rise to 100, got [50, 10]",
-        "ml-pipeline.toml: sagemaker.role: must be set on SageMaker: the ARN of the role its jobs"
-        " run as",
+        (
+            "ml-pipeline.toml: sagemaker.role: must be set on SageMaker: the ARN of the role its jobs"
+            " run as"
+        ),
         "ml-pipeline.toml: sagemaker.bucket: must be set on SageMaker: jobs read and write there",
-        "ml-pipeline.toml: sagemaker.image: must be set on SageMaker: build one, push it to ECR,"
-        " and name it by digest (docs/sagemaker.md says how)",
+        (
+            "ml-pipeline.toml: sagemaker.image: must be set on SageMaker: build one, push it to ECR,"
+            " and name it by digest (docs/sagemaker.md says how)"
+        ),
     ]
 
 

@@ -5,7 +5,13 @@ from ml_pipeline.domain.identifiers import slot_of
 from ml_pipeline.domain.policies.release import StagingPolicy
 from ml_pipeline.ports.clock import Clock
 from ml_pipeline.ports.evidence import RunOptions, StageFolder
-from ml_pipeline.ports.registry import PACKAGE, Bundles, ModelRegistry, version_of
+from ml_pipeline.ports.registry import (
+    PACKAGE,
+    Bundles,
+    ModelRegistry,
+    ModelVersion,
+    version_of,
+)
 from ml_pipeline.ports.serving import ModelHost, TrafficRouter, deploy_and_wait, remove_idle
 
 
@@ -34,12 +40,8 @@ def run(
         if not router.weights():
             router.set_weights({slot: 100})
     slot = slot_of(challenger.version)
-    served = max(
-        (one for one in registry.versions(model) if "promoted_at" in one.tags and one != champion),
-        key=lambda one: one.tags["promoted_at"],
-        default=None,
-    )
-    stay = {slot_of(one.version) for one in (champion, challenger, served) if one is not None}
+    served = [champion, challenger, _served_before(registry, model, champion)]
+    stay = {slot_of(one.version) for one in served if one is not None}
     removed = remove_idle(production_host, router, stay=stay)
     stage.journal("production-deploying", slot=slot, version=challenger.version)
     package = bundles.folder(challenger) / PACKAGE
@@ -64,3 +66,12 @@ def run(
             "removed": [*removed],
         },
     )
+
+
+def _served_before(
+    registry: ModelRegistry, model: str, champion: ModelVersion | None
+) -> ModelVersion | None:
+    """The version `rollback` would return to."""
+    versions = registry.versions(model)
+    earlier = [one for one in versions if "promoted_at" in one.tags and one != champion]
+    return max(earlier, key=lambda one: one.tags["promoted_at"], default=None)

@@ -90,16 +90,9 @@ def run(
         stage.journal("rollout-committed", slot=it.challenger)
         it.tell("weights", "the first model of its name gets all traffic", {it.challenger: 100})
         return _outcome(it, started_at, None)
-    replay = None
-    if rollout.replay_rate_per_s:
-        bodies = request_bodies(tables, stage.file("evaluate", "comparable.csv"), data, _BODIES)
-        plan = LoadPlan(
-            rate_per_s=rollout.replay_rate_per_s,
-            duration_s=_REPLAY_S,
-            time_out_s=load.time_out_s,
-            bodies=bodies,
-        )
-        replay = load_generator.replay(router.endpoint(), plan, work=stage.path)
+    rows = stage.file("evaluate", "comparable.csv") if rollout.replay_rate_per_s else None
+    bodies = request_bodies(tables, rows, data, _BODIES) if rows else []
+    replay = _replayed(it, bodies, load, load_generator) if bodies else None
     try:
         bad = _guarded(it)
         if bad is not None:  # an interrupted rollout keeps it, to be resumed
@@ -108,6 +101,18 @@ def run(
         return _outcome(it, started_at, bad)
     finally:
         _stop(replay, stage)
+
+
+def _replayed(
+    it: _Rollout, bodies: list[bytes], load: LoadPolicy, generator: LoadGenerator
+) -> Replay:
+    plan = LoadPlan(
+        rate_per_s=it.policy.replay_rate_per_s,
+        duration_s=_REPLAY_S,
+        time_out_s=load.time_out_s,
+        bodies=bodies,
+    )
+    return generator.replay(it.router.endpoint(), plan, work=it.stage.path)
 
 
 def _stop(replay: Replay | None, stage: StageFolder) -> None:
