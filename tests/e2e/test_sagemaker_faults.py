@@ -1,0 +1,187 @@
+"""SageMaker going wrong: each fault ends in its error, and leaves a clean platform."""
+
+import pytest
+
+from ml_pipeline.domain.errors import (
+    DataError,
+    PlatformRefusedError,
+    PlatformUnavailableError,
+)
+from ml_pipeline.ports.training import JobState, cancel_and_see
+from tests.emulators.sagemaker_driver import (
+    SageMakerWorld,
+    parts_on,
+    sagemaker_training,
+)
+from tests.fakes.platforms import eventually
+
+pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("sagemaker")]
+
+
+@pytest.fixture
+def case(tmp_path):
+    made = sagemaker_training(tmp_path)
+    yield made
+    made.emulator.faults()
+    made.clean()
+
+
+@pytest.fixture
+def world(tmp_path):
+    made = SageMakerWorld(tmp_path)
+    made.up()
+    made.deploy("v1")
+    made.router.set_weights({"v1": 100})
+    yield made
+    made.emulator.faults()
+    made.down()
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"kind": "429", "retry_after": 0.2, "times": 2},
+        {"kind": "500", "times": 2},
+        {"kind": "reset", "times": 2},
+        {"kind": "slow", "seconds": 1},
+        {"kind": "expired"},
+    ],
+    ids=lambda fault: fault["kind"],
+)
+def test_what_passes_by_itself_is_tried_again(case, fault):
+    platform = case.platform()
+    case.emulator.faults({**fault, "operation": "CreateTrainingJob"})
+    job = platform.submit(case.request())
+    assert case.ended(platform, job) is JobState.SUCCEEDED
+    assert list(case.emulator.told()["jobs"]) == [job.name]
+
+
+@pytest.mark.parametrize(
+    ("kind", "error"),
+    [
+        ("403", PlatformRefusedError),
+        ("404", PlatformRefusedError),
+        ("429", PlatformUnavailableError),
+        ("500", PlatformUnavailableError),
+        ("reset", PlatformUnavailableError),
+        ("expired", PlatformRefusedError),
+    ],
+)
+def test_what_stays_wrong_is_named_and_starts_nothing(case, kind, error):
+    fault = {"kind": kind, "operation": "CreateTrainingJob", "times": 99, "retry_after": 0.1}
+    case.emulator.faults(fault)
+    with pytest.raises(error) as refused:
+        case.platform().submit(case.request())
+    assert refused.value.remedy
+    case.emulator.faults()
+    assert case.emulator.told()["jobs"] == {}
+
+
+def test_a_missing_permission_names_the_page_that_lists_it(case):
+    case.emulator.faults({"kind": "403", "operation": "CreateTrainingJob", "times": 99})
+    with pytest.raises(PlatformRefusedError) as refused:
+        case.platform().submit(case.request())
+    assert "docs/sagemaker.md" in refused.value.remedy
+
+
+def test_a_job_that_aws_fails_says_why(case):
+    case.emulator.faults({"kind": "job-failed"})
+    platform = case.platform()
+    job = platform.submit(case.request())
+    assert case.ended(platform, job) is JobState.FAILED
+    assert "AlgorithmError" in platform.failure(job)
+
+
+def test_a_job_stuck_in_the_queue_waits_and_is_cancelled(case):
+    case.emulator.faults({"kind": "job-stuck"})
+    platform = case.platform()
+    job = platform.submit(case.request())
+    assert eventually(lambda: case.emulator.told()["faults"] == [])
+    assert platform.state(job) is JobState.QUEUED
+    cancel_and_see(job, platform, parts_on(case.emulator.url).order.clock)
+    assert platform.state(job) is JobState.CANCELLED
+    assert not platform.running("shop")
+
+
+def test_a_job_preempted_and_restarted_is_one_job_that_succeeds(case):
+    case.emulator.faults({"kind": "job-preempted"})
+    platform = case.platform()
+    job = platform.submit(case.request())
+    assert case.ended(platform, job) is JobState.SUCCEEDED
+    assert platform.result(job).metrics["mae"] == 4.5
+
+
+@pytest.mark.parametrize("kind", ["metrics-missing", "metrics-nan", "artifact-missing"])
+def test_a_result_that_is_not_whole_is_no_result(case, kind):
+    case.emulator.faults({"kind": kind})
+    platform = case.platform()
+    job = platform.submit(case.request())
+    assert case.ended(platform, job) is JobState.SUCCEEDED
+    with pytest.raises(DataError, match=job.name):
+        platform.result(job)
+
+
+def test_an_endpoint_that_cannot_be_made_says_why_and_goes(world):
+    world.emulator.faults({"kind": "endpoint-failed"})
+    version, package = world.version("new")
+    world.staging.deploy("staging", version, package)
+    assert eventually(lambda: "provision capacity" in world.staging.failure("staging"))
+    assert not world.staging.health("staging")
+    world.staging.remove("staging")
+    assert world.emulator.told()["endpoints"] == ["m-production"]
+
+
+def test_a_change_of_production_that_fails_leaves_the_champion_alone(world):
+    world.emulator.faults({"kind": "endpoint-failed"})
+    version, package = world.version("new", predicts=2.0)
+    world.production.deploy("v2", version, package)
+    assert eventually(lambda: "provision capacity" in world.production.failure("v2"))
+    assert not world.production.health("v2")
+    assert world.router.weights() == {"v1": 100}
+    assert world.send()[0].json()["predictions"] == [1.0]
+
+
+def test_weights_that_are_written_and_lost_are_noticed(world):
+    world.deploy("v2", predicts=2.0)
+    world.emulator.faults({"kind": "weights-lost"})
+    with pytest.raises(PlatformRefusedError, match="was asked for"):
+        world.router.set_weights({"v1": 90, "v2": 10})
+    assert world.router.weights() == {"v1": 100}
+
+
+def test_metrics_that_are_no_numbers_are_unreadable_and_not_health(world):
+    start = world.clock.now()
+    world.send(3)
+    world.emulator.faults({"kind": "metrics-broken", "times": 99})
+    with pytest.raises(PlatformUnavailableError, match="cannot be read"):
+        world.traffic.window("v1", start, world.clock.now(), 500)
+
+
+def test_metrics_that_never_come_are_no_data(world):
+    start = world.clock.now()
+    world.send(3)
+    world.emulator.faults({"kind": "metrics-lost", "times": 99})
+    seen = world.traffic.window("v1", start, world.clock.now(), 500)
+    assert (seen.requests, seen.p99_ms) == (0, None)
+
+
+def test_a_rollout_of_a_run_that_died_is_put_right_by_the_next(world):
+    world.deploy("v2", predicts=2.0)
+    world.router.hold("died", fallback={"v1": 100}, lease_s=0.5)
+    world.router.set_weights({"v1": 10, "v2": 90})
+    assert world.another_router().rollout() == "died"
+    world.clock.now()
+    world.another_router().hold("next", fallback={"v1": 100}, lease_s=60)
+    assert world.router.weights() == {"v1": 100}
+    assert world.router.rollout() == "next"
+
+
+def test_what_is_left_running_is_listed_until_it_is_removed(world):
+    costs = world.parts.costs
+    (endpoint,) = costs.standing()
+    assert (endpoint.kind, endpoint.name) == ("endpoint", "m-production")
+    assert "v1 on 1 x ml.m5.large" in endpoint.what
+    world.deploy("staging", host="staging")
+    assert [one.name for one in costs.standing()] == ["m-production", "m-staging"]
+    world.staging.remove("staging")
+    assert [one.name for one in costs.standing()] == ["m-production"]
