@@ -1,9 +1,11 @@
 """Runs one stage from its record to its evidence, whatever happens in it."""
 
+import errno
 import hashlib
 import inspect
 import traceback
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
@@ -18,6 +20,8 @@ from ml_pipeline.ports.evidence import Folder, Memo, RunStore
 
 #: A pure stage's kept answer: its result, and its artifacts beside it.
 _KEPT = "result.json"
+#: A disk that takes no more is nobody's bug.
+_DISK = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
 
 #: Gives a stage what its `run` names: a policy, a port, or something of the run.
 Provide = Callable[[str, Folder], Any]
@@ -102,19 +106,43 @@ class Conductor:
                 remedy=error.remedy,
                 exit_code=int(error.exit_code),
             )
+        except OSError as error:
+            made = self._os_error(spec, folder, inputs, error)
         except Exception as error:  # noqa: BLE001 - a bug is evidence too, with its traceback
-            (folder.path / "traceback.txt").write_text(traceback.format_exc(), encoding="utf-8")
-            made = self._result(
-                spec,
-                folder,
-                inputs,
-                Status.ERROR,
-                message=f"bug: {type(error).__name__}: {error}",
-                exit_code=int(ExitCode.BUG),
-                remedy=f"Report it with {folder.path / 'traceback.txt'}.",
-            )
+            made = self._bug(spec, folder, inputs, error)
         duration_s = self.clock.monotonic() - start
         return made.model_copy(update={"started_at": started_at, "duration_s": duration_s})
+
+    def _os_error(
+        self, spec: StageSpec, folder: Folder, inputs: dict[str, str], error: OSError
+    ) -> StageResult:
+        if error.errno not in _DISK:
+            return self._bug(spec, folder, inputs, error)
+        return self._result(
+            spec,
+            folder,
+            inputs,
+            Status.ERROR,
+            message=f"{error.filename or folder.path} could not be written: {error.strerror}",
+            remedy=f"Free space there and run `ml-pipeline resume {folder.run_id}`.",
+            exit_code=int(ExitCode.UNAVAILABLE),
+        )
+
+    def _bug(
+        self, spec: StageSpec, folder: Folder, inputs: dict[str, str], error: Exception
+    ) -> StageResult:
+        file = folder.path / "traceback.txt"
+        with suppress(OSError):
+            file.write_text(traceback.format_exc(), encoding="utf-8")
+        return self._result(
+            spec,
+            folder,
+            inputs,
+            Status.ERROR,
+            message=f"bug: {type(error).__name__}: {error}",
+            remedy=f"Report it with {file}.",
+            exit_code=int(ExitCode.BUG),
+        )
 
     def _call(self, spec: StageSpec, folder: Folder) -> StageOutcome:
         module, _, function = spec.run.partition(":")

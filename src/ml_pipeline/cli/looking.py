@@ -75,6 +75,7 @@ def bring_up(place: Place, port: int | None) -> int:
     info = control.up(
         state, port=wanted or control.DEFAULT_PORT, for_run=False,
         sticky_header=settings.local.sticky_header,
+        options=control.UpOptions(environ=control.harmless(environment())),
     )  # fmt: skip
     _say(f"serving on {info.public_url}")
     return ExitCode.DONE

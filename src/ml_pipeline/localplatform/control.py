@@ -76,13 +76,27 @@ class UpOptions:
 
     `time_out_s`: seconds a model server has for an answer. `idle_stop_s`: seconds without an
     admin call or lease after which a platform started for a run stops. `server`: module or file
-    that serves a package.
+    that serves a package. `environ`: what its processes see; they load models, so no secrets.
     """
 
     time_out_s: float = 30.0
     max_body_bytes: int = 8 * 1024 * 1024
     idle_stop_s: float = 600.0
     server: str = "ml_pipeline.serving.server"
+    environ: Mapping[str, str] | None = None
+
+
+_HARMLESS = ("LC_", "PYTHON", "SSL_CERT_", "OMP_", "XDG_", "LD_")
+_HARMLESS_NAMES = frozenset({"PATH", "HOME", "LANG", "TMPDIR", "TZ", "USER", "VIRTUAL_ENV"})
+
+
+def harmless(environ: Mapping[str, str]) -> dict[str, str]:
+    """Of an environment, what the platform's processes need; they load models, so no secrets."""
+    return {
+        name: value
+        for name, value in environ.items()
+        if name in _HARMLESS_NAMES or name.startswith(_HARMLESS)
+    }
 
 
 def up(
@@ -113,7 +127,8 @@ def up(
         folder.make()
         with contextlib.suppress(BusyError):  # somebody else started one at the same moment
             command = _command(folder, port, sticky_header, options or UpOptions())
-            _start(folder, [*command, "--for-run"] if for_run else command)
+            whole = [*command, "--for-run"] if for_run else command
+            _start(folder, whole, options.environ if options else None)
         info = _awaited(state)
     if port not in {0, info.port}:
         raise BusyError(
@@ -185,6 +200,11 @@ def _ask(folder: Folder, method: str, path: str) -> tuple[str, dict[str, Any]] |
             f"the platform at {admin_url} does not answer: {exc!r}",
             remedy=f"Read {folder.logs / 'supervisor.log'}.",
         ) from exc
+    if answer.status_code >= 500:
+        raise PlatformUnavailableError(
+            f"the platform at {admin_url} answered {answer.status_code}",
+            remedy=f"Read {folder.logs / 'supervisor.log'}.",
+        )
     if answer.status_code != 200:  # somebody else's port by now, or a platform started meanwhile
         return None
     return admin_url, answer.json()
@@ -199,12 +219,16 @@ def _command(folder: Folder, port: int, sticky_header: str | None, options: UpOp
     return [*command, "--max-body-bytes", str(options.max_body_bytes)]
 
 
-def _start(folder: Folder, command: list[str]) -> None:
+def _start(folder: Folder, command: list[str], environ: Mapping[str, str] | None) -> None:
     log = folder.logs / "supervisor.log"
     with (
         log.open("ab") as errors,
         subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            env=None if environ is None else dict(environ),
         ) as starter,
     ):
         line = _first_line(starter.stdout, START_LIMIT_S)

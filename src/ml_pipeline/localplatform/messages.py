@@ -51,7 +51,7 @@ class HoldBody(_Body):
 
     run_id: str = Field(min_length=1)
     fallback: dict[str, int]
-    lease_s: float = Field(gt=0, allow_inf_nan=False)
+    lease_s: float = Field(gt=0, le=86_400, allow_inf_nan=False)
 
 
 class RunBody(_Body):

@@ -6,11 +6,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
-from ml_pipeline.domain.errors import DataError
+from ml_pipeline.domain.errors import DataError, PlatformRefusedError
 
 CHAMPION = "champion"
 CHALLENGER = "challenger"
 STAGING = "staging"
+#: Tags: when a version became champion, whose place it took, and when it was rolled back.
+PROMOTED_AT, REPLACED, WITHDRAWN_AT = "promoted_at", "replaced", "withdrawn_at"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +28,11 @@ class ModelVersion:
     metrics: Mapping[str, float] = field(default_factory=dict)
     tags: Mapping[str, str] = field(default_factory=dict)
     aliases: frozenset[str] = frozenset()
+
+    @property
+    def served(self) -> bool:
+        """Whether it was champion, and was not taken back."""
+        return PROMOTED_AT in self.tags and WITHDRAWN_AT not in self.tags
 
 
 class ModelRegistry(Protocol):
@@ -78,6 +85,31 @@ class ModelRegistry(Protocol):
         Raises:
             PlatformRefusedError: it is the champion.
         """
+
+
+def same_champion(
+    registry: ModelRegistry, model: str, compared: object, *, own: str | None = None
+) -> ModelVersion | None:
+    """The champion, as long as it is the one the verdict was about.
+
+    Args:
+        registry: where to ask.
+        model: its name there.
+        compared: version that `evaluate` compared with, None when there was no champion.
+        own: this run's version, which may have become champion before the run was cut off.
+
+    Raises:
+        PlatformRefusedError: another version is champion by now: the verdict is out of date.
+    """
+    champion = registry.champion(model)
+    now = champion.version if champion else None
+    if now in {compared, own} and (now is not None or compared is None):
+        return champion
+    raise PlatformRefusedError(
+        f"the champion of {model} is version {now or 'none'}, but this run was compared with"
+        f" version {compared or 'none'}",
+        remedy="Start a new run: its verdict will be about today's champion.",
+    )
 
 
 def version_of(registry: ModelRegistry, model: str, version: str) -> ModelVersion:

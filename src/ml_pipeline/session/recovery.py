@@ -16,7 +16,13 @@ from ml_pipeline.session.running import STARTED, Session
 
 ABORTED = "run-aborted"
 #: Journal lines of stages that touched what serves.
-_TOUCHED = {"staging-deploying", "production-deploying", "rollout-started", "weights"}
+_TOUCHED = {
+    "staging-deploying",
+    "production-deploying",
+    "rollout-started",
+    "weights",
+    "rollback-started",
+}
 
 
 def resume(session: Session, run_id: str, options: RunOptions) -> RunRecord:

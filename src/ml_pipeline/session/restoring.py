@@ -2,13 +2,16 @@
 
 from pathlib import Path
 
-from ml_pipeline.domain.errors import ConfigurationError
+from ml_pipeline.domain.errors import ConfigurationError, PlatformRefusedError
 from ml_pipeline.domain.identifiers import slot_of
 from ml_pipeline.ports.clock import Clock
 from ml_pipeline.ports.registry import (
+    CHALLENGER,
     CHAMPION,
     PACKAGE,
+    REPLACED,
     STAGING,
+    WITHDRAWN_AT,
     Bundles,
     ModelRegistry,
     ModelVersion,
@@ -46,8 +49,14 @@ def restore_traffic(  # noqa: PLR0913 - the ports it puts in order
     """Give the registry's champion all traffic and take everything else away."""
     done: list[str] = []
     champion = registry.champion(model)
+    if champion is None and any(router.weights().values()):
+        serving = ", ".join(slot for slot, share in router.weights().items() if share)
+        raise PlatformRefusedError(
+            f"{serving} serves, but no version of {model} is champion to put in its place",
+            remedy="Finish its release with `ml-pipeline resume`, or release another model.",
+        )
     if champion is None:
-        done.append("there is no champion: production is left as it is")
+        done.append("there is no champion, and nothing serves")
     else:
         slot = _deployed(champion, production_host, bundles, clock)
         router.set_weights({slot: 100})
@@ -57,6 +66,8 @@ def restore_traffic(  # noqa: PLR0913 - the ports it puts in order
         router.commit(holder)
         done.append(f"the lease of run {holder} is ended")
     staging_host.remove(STAGING)
+    for alias in (CHALLENGER, STAGING):
+        registry.clear_alias(model, alias)
     for deployment in production_host.list():
         if champion is not None and router.weights().get(deployment.slot, 0) == 0:
             production_host.remove(deployment.slot)
@@ -79,22 +90,17 @@ def roll_back(
         ConfigurationError: no earlier version that served is kept.
     """
     champion = registry.champion(model)
-    earlier = [
-        one
-        for one in registry.versions(model)
-        if "promoted_at" in one.tags
-        and champion is not None
-        and one.tags["promoted_at"] < champion.tags.get("promoted_at", "")
-    ]
-    if champion is None or not earlier:
+    before = champion.tags.get(REPLACED) if champion else None
+    target = next((one for one in registry.versions(model) if one.version == before), None)
+    if champion is None or target is None:
         raise ConfigurationError(
-            f"no earlier version of {model} that served is kept",
+            f"the version of {model} that served before is not kept",
             remedy="Raise 'retention.keep', or release a mended model.",
         )
-    target = max(earlier, key=lambda one: one.tags["promoted_at"])
     slot = _deployed(target, production_host, bundles, clock)
     router.set_weights({slot: 100})
     registry.set_alias(model, CHAMPION, target.version)
+    registry.tag(model, champion.version, {WITHDRAWN_AT: clock.now().isoformat()})
     return champion, target
 
 

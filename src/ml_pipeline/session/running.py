@@ -5,7 +5,7 @@ import os
 import signal
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, replace
 from datetime import datetime
 from pathlib import Path
@@ -18,7 +18,7 @@ from ml_pipeline.adapters.local.clock import HostClock
 from ml_pipeline.adapters.local.evidence import append_journal
 from ml_pipeline.adapters.local.source import commit_of, source_digest
 from ml_pipeline.conductor import Conductor, Watcher
-from ml_pipeline.domain.errors import BusyError, ConfigurationError
+from ml_pipeline.domain.errors import BusyError, ConfigurationError, StorageError
 from ml_pipeline.domain.evidence import EXIT_CODES, Outcome, RunRecord, StageResult, Status
 from ml_pipeline.domain.identifiers import checked_run_id, run_id_from
 from ml_pipeline.pipeline import STAGES, StageSpec, conclude, execute, spec
@@ -93,10 +93,12 @@ class Session:
 
     @contextmanager
     def _lock(self, run_id: str, *, wait: bool) -> Iterator[None]:
-        self.state.mkdir(parents=True, exist_ok=True)
-        (self.state / ".gitignore").write_text("*\n", encoding="utf-8")
         lock, holder = FileLock(self.state / "run.lock"), self.state / "run.holder"
         try:
+            self.state.mkdir(parents=True, exist_ok=True)
+            ignore = self.state / ".gitignore"
+            if not ignore.exists():
+                ignore.write_text("*\n", encoding="utf-8")
             lock.acquire(timeout=-1 if wait else 0)
         except Timeout:
             told = holder.read_text(encoding="utf-8") if holder.is_file() else "another run"
@@ -104,8 +106,14 @@ class Session:
                 f"{told} is working on this project ({self.state / 'run.lock'} is held)",
                 remedy="Wait for it with --wait, or stop it first.",
             ) from None
+        except OSError as error:
+            raise StorageError(
+                f"{self.state} cannot be written: {error.strerror or error}",
+                remedy="Free space there, or name another folder with --state.",
+            ) from error
         try:
-            holder.write_text(f"run {run_id}, process {os.getpid()},", encoding="utf-8")
+            with suppress(OSError):  # only told to whoever comes second: a full disk may pass
+                holder.write_text(f"run {run_id}, process {os.getpid()},", encoding="utf-8")
             yield
         finally:
             holder.unlink(missing_ok=True)
@@ -130,7 +138,9 @@ class Session:
         from ml_pipeline.localplatform import control
 
         local = self.settings.local
-        self._started_platform = control.status(self.state) is None
+        # This run holds the project alone: a platform made for a run is a dead run's.
+        found = control.status(self.state)
+        self._started_platform = found is None or found.for_run
         # No stage is longer without a word to the platform than its load test.
         idle_stop_s = _IDLE_STOP_S + self.settings.load.duration_s
         control.up(
@@ -138,7 +148,9 @@ class Session:
             port=local.port,
             for_run=True,
             sticky_header=local.sticky_header,
-            options=control.UpOptions(idle_stop_s=idle_stop_s),
+            options=control.UpOptions(
+                idle_stop_s=idle_stop_s, environ=control.harmless(self.wiring.environ)
+            ),
         )
         self._platform_up = True
 

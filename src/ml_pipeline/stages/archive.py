@@ -9,8 +9,11 @@ from ml_pipeline.ports.evidence import StageFolder
 from ml_pipeline.ports.registry import (
     CHALLENGER,
     CHAMPION,
+    PROMOTED_AT,
+    REPLACED,
     STAGING,
     ModelRegistry,
+    same_champion,
     version_of,
 )
 from ml_pipeline.ports.serving import ModelHost, TrafficRouter, remove_idle
@@ -35,18 +38,20 @@ def run(
             f"version {version.version} has {share} % of the traffic, so it is no champion",
             remedy=f"Run `ml-pipeline run shift-traffic --run {stage.run_id}` first.",
         )
-    previous = registry.champion(model)
+    compared_with = stage.result("evaluate").values["champion"]
+    same_champion(registry, model, compared_with, own=version.version)
+    replaced = str(compared_with) if compared_with is not None else ""
     compared = stage.result("compare").metrics
     registry.store_metrics(model, version.version, {"challenger": compared["challenger"]})
-    registry.tag(model, version.version, {"promoted_at": clock.now().isoformat()})
     stage.journal("champion-moving", version=version.version)
     registry.set_alias(model, CHAMPION, version.version)
+    registry.tag(model, version.version, {PROMOTED_AT: clock.now().isoformat(), REPLACED: replaced})
     registry.clear_alias(model, CHALLENGER)
     staging_host.remove(STAGING)
     registry.clear_alias(model, STAGING)
     archived = _archive(model, registry, retention.keep)
     # The last champion stays beside the new one, so that `rollback` takes no deployment.
-    stay = {slot_of(one.version) for one in (version, previous) if one is not None}
+    stay = {slot_of(one) for one in (version.version, replaced) if one}
     removed = remove_idle(production_host, router, stay=stay)
     return StageOutcome(
         status=Status.PASSED,
@@ -60,7 +65,7 @@ def run(
 def _archive(model: str, registry: ModelRegistry, keep: int) -> list[str]:
     """Versions that served are kept first; those that never did make room for them."""
     versions = registry.versions(model)
-    served = [one for one in versions if "promoted_at" in one.tags or CHAMPION in one.aliases]
+    served = [one for one in versions if one.served or CHAMPION in one.aliases]
     kept = {one.version for one in served[:keep]}
     archived = [
         one.version for one in versions if one.version not in kept and CHAMPION not in one.aliases

@@ -1,5 +1,6 @@
 """The challenger beside the champion, with no traffic yet."""
 
+from ml_pipeline.domain.errors import PlatformRefusedError
 from ml_pipeline.domain.evidence import Check, StageOutcome, Status
 from ml_pipeline.domain.identifiers import slot_of
 from ml_pipeline.domain.policies.release import StagingPolicy
@@ -10,6 +11,7 @@ from ml_pipeline.ports.registry import (
     Bundles,
     ModelRegistry,
     ModelVersion,
+    same_champion,
     version_of,
 )
 from ml_pipeline.ports.serving import ModelHost, TrafficRouter, deploy_and_wait, remove_idle
@@ -30,7 +32,13 @@ def run(
     """Have champion and challenger answer in production; traffic stays where it is."""
     stage.result("approve")
     challenger = version_of(registry, model, str(stage.result("register").values["version"]))
-    champion = registry.champion(model)
+    champion = same_champion(registry, model, stage.result("evaluate").values["champion"])
+    strangers = {one: share for one, share in router.weights().items() if share}
+    if champion is None and strangers.keys() - {slot_of(challenger.version)}:
+        raise PlatformRefusedError(
+            f"{', '.join(strangers)} serves, but the registry of {model} knows no champion",
+            remedy="Restore the registry, or take the platform's state away to begin anew.",
+        )
     limit_s = staging.health_time_limit_s
     if champion is not None:
         # A platform that lost its deployments is mended before anything new is put beside them.
@@ -73,5 +81,5 @@ def _served_before(
 ) -> ModelVersion | None:
     """The version `rollback` would return to."""
     versions = registry.versions(model)
-    earlier = [one for one in versions if "promoted_at" in one.tags and one != champion]
+    earlier = [one for one in versions if one.served and one != champion]
     return max(earlier, key=lambda one: one.tags["promoted_at"], default=None)

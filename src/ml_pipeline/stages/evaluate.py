@@ -94,7 +94,7 @@ def _no_rows(message: str) -> tuple[Check, ...]:
 def _was_accepted(version: ModelVersion, champion: ModelVersion | None) -> bool:
     """Versions that served: one that was refused sets no standard."""
     is_champion = champion is not None and version.version == champion.version
-    return is_champion or "promoted_at" in version.tags
+    return is_champion or version.served
 
 
 def _score(

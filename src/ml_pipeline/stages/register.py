@@ -2,7 +2,7 @@
 
 from ml_pipeline.domain.evidence import StageOutcome, Status
 from ml_pipeline.ports.evidence import RunOptions, StageFolder
-from ml_pipeline.ports.registry import CHALLENGER, ModelRegistry
+from ml_pipeline.ports.registry import CHALLENGER, ModelRegistry, same_champion
 
 
 def run(
@@ -15,6 +15,7 @@ def run(
     bundle = stage.path.parents[1] / "package" / str(packaged.attempt) / "bundle"
     compared = stage.result("compare")
     fetched = stage.result("fetch-data").values
+    same_champion(registry, model, stage.result("evaluate").values["champion"])
     version = registry.register(
         model,
         bundle,

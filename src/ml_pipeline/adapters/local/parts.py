@@ -49,13 +49,18 @@ class LocalParts:
 
     @cached_property
     def champion_hint(self) -> Callable[[], ModelVersion | None]:
-        from ml_pipeline.adapters.local.champion_cache import DATABASE, read_champion_cache
+        from ml_pipeline.adapters.local.champion_cache import (
+            DATABASE,
+            noted_champion,
+            read_champion_cache,
+        )
 
         state, model = self.order.state, self.order.model
 
         def hint() -> ModelVersion | None:
             noted = read_champion_cache(state, model)
-            if noted is not None or not (state / DATABASE).exists():
+            never = noted_champion(state, model) is None and not (state / DATABASE).exists()
+            if noted is not None or never:
                 return noted
             return self.registry.champion(model)
 

@@ -58,7 +58,10 @@ class MlflowRegistry:
             aliases = _aliases(client, model)
             number = aliases.get(CHAMPION)
             found = None if number is None else client.get_model_version(model, number)
-        return None if found is None else _version(found, aliases)
+        if found is None:
+            self._refuse_forgotten(model)
+            return None
+        return _version(found, aliases)
 
     def register(
         self,
@@ -77,6 +80,7 @@ class MlflowRegistry:
             existing = _search(client, model)
             for found in existing:
                 if (found.tags.get(_RUN), found.tags.get(_DIGEST)) == (run_id, digest):
+                    _refuse_archived(found, model)
                     return _version(found, _aliases(client, model))
             if not stored.exists() or tree_digest(stored) != digest:
                 place(bundle, stored)
@@ -166,6 +170,16 @@ class MlflowRegistry:
         else:
             write_champion_cache(self._state, champion)
 
+    def _refuse_forgotten(self, model: str) -> None:
+        """A registry made anew must not read as "there is no champion" either."""
+        known = noted_champion(self._state, model)
+        if known is not None:
+            raise PlatformUnavailableError(
+                f"the model registry {self._state / DATABASE} knows no champion of {model},"
+                f" although version {known} was",
+                remedy="Restore the file from a copy; to begin anew, remove the whole folder.",
+            )
+
     def _refuse_empty(self, model: str) -> None:
         """A registry that vanished must not read as "there is no champion"."""
         known = noted_champion(self._state, model)
@@ -181,6 +195,14 @@ def _aliases(client: "MlflowClient", model: str) -> Mapping[str, str]:
     """Version by alias; empty when nothing of that name was ever registered."""
     found = client.search_registered_models(f"name = '{model}'")
     return {name: str(holder) for one in found for name, holder in one.aliases.items()}
+
+
+def _refuse_archived(found: Any, model: str) -> None:
+    if _ARCHIVED in found.tags:
+        raise PlatformRefusedError(
+            f"what this run registered, version {found.version} of {model}, is archived by now",
+            remedy="Start a new run.",
+        )
 
 
 def _search(client: "MlflowClient", model: str) -> list[Any]:

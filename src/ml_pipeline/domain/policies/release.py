@@ -87,7 +87,7 @@ class RolloutPolicy(Policy):
     #: share of slow requests that is harm when exceeded
     max_slow_share: Share = 0.01
     #: seconds after which the platform returns to the champion by itself
-    lease_s: Positive = 30
+    lease_s: Positive = Field(default=30, le=86_400)
     #: requests a second replayed from held-out rows while rolling out; 0: users bring traffic
     replay_rate_per_s: NotNegative = 0
 
