@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from ml_pipeline.adapters.local.evidence import LocalRuns
+from ml_pipeline.adapters.local.evidence import LocalRuns, read_journal
 from ml_pipeline.cli.opening import Place, environment, folders_of, open_session, settings_of
 from ml_pipeline.domain.errors import ConfigurationError, DataError, ExitCode
 from ml_pipeline.reporting.summary import said
@@ -28,6 +28,10 @@ def _came_to(runs: LocalRuns, run_id: str) -> str:
     try:
         record = runs.record(run_id)
     except ConfigurationError:
+        events = [line.get("event") for line in read_journal(runs.folder(run_id))]
+        for event in ("rollback-finished", "run-aborted"):
+            if event in events:
+                return event.replace("-", " ")
         return "not concluded: `ml-pipeline resume` or `abort` it"
     except DataError as error:
         return str(error)

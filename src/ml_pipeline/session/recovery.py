@@ -35,8 +35,8 @@ def resume(session: Session, run_id: str, options: RunOptions) -> RunRecord:
     begun = asked_of(folder)
     if begun is None:
         raise ConfigurationError(
-            f"run {run_id} has no journal to continue from",
-            remedy="Start a new run.",
+            f"{run_id} is no run of stages that could be continued",
+            remedy="End it with `ml-pipeline abort`, or run `ml-pipeline rollback` again.",
         )
     if any(line.get("event") == ABORTED for line in read_journal(folder)):
         raise ConfigurationError(f"run {run_id} was aborted", remedy="Start a new run.")
