@@ -151,7 +151,7 @@ class Emulator:
         if fault("reset", operation):
             connection = environ["werkzeug.socket"]
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            connection.close()
+            connection.shutdown(socket.SHUT_RDWR)  # others hold files on it: closing waits for them
             raise ConnectionResetError
 
     def _refusal(self, error, request):

@@ -48,6 +48,15 @@ def test_where_slowness_is_not_counted_the_tail_latency_stands_for_it() -> None:
     assert judge_step(POLICY, few, held_s=1, waited_s=1).state is StepState.WATCH
 
 
+def test_a_challenger_that_refuses_what_the_champion_answers_is_harm() -> None:
+    refusing = Seen(requests=200, errors=0, slow=0, refused=40)
+    assert judge_step(POLICY, refusing, held_s=10, waited_s=10).state is StepState.HARM
+    alike = Seen(requests=300, errors=0, slow=0, refused=40, refused_share=0.12)
+    assert judge_step(POLICY, alike, held_s=60, waited_s=60).state is StepState.ADVANCE
+    nothing_else = Seen(requests=0, errors=0, slow=0, refused=40)
+    assert judge_step(POLICY, nothing_else, held_s=10, waited_s=10).state is StepState.HARM
+
+
 def test_silence_never_advances() -> None:
     assert state(0, held_s=599) is StepState.WATCH
     assert state(0, held_s=600) is StepState.NO_EVIDENCE

@@ -26,12 +26,18 @@ class StepState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
-    """What users of one slot saw; `slow` and `p99_ms` None where the platform has none."""
+    """What users of one slot saw; `slow` and `p99_ms` None where the platform has none.
+
+    `refused`: requests answered 4xx, beside `requests`. Users send wrong requests to every
+    model alike, so they are held against `refused_share`, what the champion refuses.
+    """
 
     requests: int
     errors: int
     slow: int | None
     p99_ms: float | None = None
+    refused: int = 0
+    refused_share: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +85,12 @@ def _harm(policy: RolloutPolicy, seen: Seen) -> str:
     for kind, count, limit in _shares(policy, seen):
         if count and chance_of_as_many(count, seen.requests, limit) < HARM_CHANCE:
             return _sentence(kind, count, seen.requests, limit)
+    asked, usual = seen.requests + seen.refused, seen.refused_share + policy.max_error_share
+    if seen.refused and chance_of_as_many(seen.refused, asked, usual) < HARM_CHANCE:
+        return (
+            f"{seen.refused} of {asked} challenger requests were refused (4xx), of the champion's"
+            f" {seen.refused_share:.1%}"
+        )
     # Where slow answers are not counted, the 99th percentile says whether 1 % were.
     measured = seen.p99_ms if seen.slow is None else None
     if measured and measured > policy.slow_ms and seen.requests >= policy.min_requests:

@@ -170,7 +170,8 @@ class Window:
     """What one slot did between two times.
 
     `requests` 0 is "no data", which is never healthy. `slow` and `p99_ms` are None where the
-    platform does not measure them. `as_of`: until when the figures are complete.
+    platform does not measure them. `as_of`: until when the figures are complete. `refused`:
+    requests answered 4xx, which are not among `requests`; None where they are not told apart.
     """
 
     slot: str
@@ -181,6 +182,7 @@ class Window:
     slow: int | None
     p99_ms: float | None
     as_of: datetime
+    refused: int | None = None
 
 
 class TrafficMetrics(Protocol):

@@ -214,7 +214,16 @@ def _seen(
         )
     whole = it.traffic.window(it.challenger, begun_at, now, it.policy.slow_ms)
     held_s = max(0.0, (min(whole.as_of, now) - begun_at).total_seconds())
-    seen = Seen(requests=whole.requests, errors=whole.errors, slow=whole.slow, p99_ms=whole.p99_ms)
+    usual = it.traffic.window(str(it.champion), begun_at, now, it.policy.slow_ms)
+    usually_refused = usual.refused or 0
+    seen = Seen(
+        requests=whole.requests,
+        errors=whole.errors,
+        slow=whole.slow,
+        p99_ms=whole.p99_ms,
+        refused=whole.refused or 0,
+        refused_share=usually_refused / max(1, usual.requests + usually_refused),
+    )
     return seen, held_s
 
 

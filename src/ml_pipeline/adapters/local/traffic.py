@@ -35,6 +35,7 @@ class LocalTraffic:
             slow=found["slow"],
             p99_ms=found["p99_ms"],
             as_of=datetime.fromisoformat(found["as_of"]),
+            refused=found["client_errors"],
         )
 
 
