@@ -1,0 +1,86 @@
+"""How often AWS is asked again, and what becomes of its refusals."""
+
+import botocore.exceptions as aws
+import pytest
+
+from ml_pipeline.adapters.sagemaker.client import AbsentError, Clients
+from ml_pipeline.domain.errors import PlatformRefusedError, PlatformUnavailableError
+from ml_pipeline.domain.policies.cloud_sagemaker import SageMakerPolicy
+from tests.fakes.clock import FakeClock
+
+
+class Waits(FakeClock):
+    def __init__(self) -> None:
+        super().__init__()
+        self.paused: list[float] = []
+
+    def pause(self, seconds: float) -> None:
+        self.paused.append(seconds)
+
+
+def refusal(code: str, status: int, said: str = "no", **headers: str) -> aws.ClientError:
+    told = {"HTTPStatusCode": status, "HTTPHeaders": headers}
+    return aws.ClientError(
+        {"Error": {"Code": code, "Message": said}, "ResponseMetadata": told}, "X"
+    )
+
+
+def tried(*errors: Exception) -> tuple[object, list[float]]:
+    """What came of a call that ends in these errors first, and the waits in between."""
+    waits, left = Waits(), list(errors)
+
+    def attempt() -> str:
+        if left:
+            raise left.pop(0)
+        return "done"
+
+    try:
+        return Clients(SageMakerPolicy(), waits).tried("op", attempt), waits.paused
+    except (PlatformRefusedError, PlatformUnavailableError) as error:
+        return error, waits.paused
+
+
+def test_aws_is_waited_for_as_long_as_it_asks():
+    busy = refusal("ThrottlingException", 429, **{"retry-after": "7"})
+    assert tried(busy, busy) == ("done", [7.0, 7.0])
+
+
+def test_nobody_waits_longer_than_half_a_minute_whatever_aws_asks():
+    assert tried(refusal("SlowDown", 503, **{"retry-after": "9999"})) == ("done", [30.0])
+
+
+@pytest.mark.parametrize(
+    "error",
+    [refusal("InternalFailure", 500), aws.EndpointConnectionError(endpoint_url="x")],
+    ids=["500", "connection"],
+)
+def test_five_tries_are_enough(error):
+    came, waits = tried(*[error] * 99)
+    assert isinstance(came, PlatformUnavailableError)
+    assert len(waits) == 4
+
+
+def test_a_refusal_is_not_tried_again():
+    for error in (
+        refusal("AccessDeniedException", 403),
+        refusal("ValidationException", 400),
+        aws.ParamValidationError(report="x"),
+    ):
+        came, waits = tried(error)
+        assert isinstance(came, PlatformRefusedError)
+        assert waits == []
+
+
+def test_expired_credentials_are_read_again_once():
+    old = refusal("ExpiredTokenException", 403)
+    assert tried(old) == ("done", [])
+    came, _ = tried(old, old)
+    assert isinstance(came, PlatformRefusedError)
+    assert "credentials" in came.remedy
+
+
+def test_what_is_absent_is_told_from_other_validation():
+    came, _ = tried(refusal("ValidationException", 400, "Could not find endpoint x."))
+    assert isinstance(came, AbsentError)
+    came, _ = tried(refusal("ValidationException", 400, "1 validation error"))
+    assert not isinstance(came, AbsentError)
