@@ -33,12 +33,7 @@ def run(
     stage.result("approve")
     challenger = version_of(registry, model, str(stage.result("register").values["version"]))
     champion = same_champion(registry, model, stage.result("evaluate").values["champion"])
-    strangers = {one: share for one, share in router.weights().items() if share}
-    if champion is None and strangers.keys() - {slot_of(challenger.version)}:
-        raise PlatformRefusedError(
-            f"{', '.join(strangers)} serves, but the registry of {model} knows no champion",
-            remedy="Restore the registry, or take the platform's state away to begin anew.",
-        )
+    _refuse_strangers(model, champion, challenger, router)
     limit_s = staging.health_time_limit_s
     if champion is not None:
         # A platform that lost its deployments is mended before anything new is put beside them.
@@ -83,3 +78,15 @@ def _served_before(
     versions = registry.versions(model)
     earlier = [one for one in versions if one.served and one != champion]
     return max(earlier, key=lambda one: one.tags["promoted_at"], default=None)
+
+
+def _refuse_strangers(
+    model: str, champion: ModelVersion | None, challenger: ModelVersion, router: TrafficRouter
+) -> None:
+    """A registry that forgot its champion must not turn a release into a first one."""
+    strangers = {one: share for one, share in router.weights().items() if share}
+    if champion is None and strangers.keys() - {slot_of(challenger.version)}:
+        raise PlatformRefusedError(
+            f"{', '.join(strangers)} serves, but the registry of {model} knows no champion",
+            remedy="Restore the registry, or take the platform's state away to begin anew.",
+        )
