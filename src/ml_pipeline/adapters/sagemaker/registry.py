@@ -1,17 +1,30 @@
 """Versions of models as model packages in a group, their bundles in S3."""
 
 import json
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ml_pipeline.adapters.sagemaker import names
-from ml_pipeline.adapters.sagemaker.client import AbsentError, Clients, utc
+from ml_pipeline.adapters.sagemaker.client import AbsentError, Clients
+from ml_pipeline.adapters.sagemaker.entries import (
+    ALIAS,
+    ARCHIVED,
+    DIGEST,
+    RUN,
+    TAG,
+    URI,
+    entries_of,
+    holders_of,
+    metric_entries,
+    number_of,
+    one_of,
+    properties_of,
+    version_of,
+)
 from ml_pipeline.adapters.sagemaker.files import Bucket, arriving, split_uri, tree_digest
 from ml_pipeline.domain.errors import (
-    ConfigurationError,
     DataError,
     PlatformRefusedError,
     PlatformUnavailableError,
@@ -23,12 +36,8 @@ from ml_pipeline.ports.registry import CHAMPION, ModelVersion
 if TYPE_CHECKING:
     from ml_pipeline.ports.registry import ModelRegistry
 
-_METRIC, _TAG, _ALIAS = "metric.", "tag.", "alias."
-_RUN, _DIGEST, _URI, _ARCHIVED = "run_id", "digest", "uri", "archived_at"
 #: Approval: `Approved` is or was champion, `Rejected` is archived.
 _APPROVED, _PENDING, _REJECTED = "Approved", "PendingManualApproval", "Rejected"
-#: Source: MaxEntries of CustomerMetadataMap, SageMaker API reference.
-_ENTRIES = 50
 
 
 class SageMakerRegistry:
@@ -48,9 +57,9 @@ class SageMakerRegistry:
 
     def champion(self, model: str) -> ModelVersion | None:
         found = list(self._packages(model))
-        holders = _holders(found)
+        holders = holders_of(found)
         return next(
-            (_version(one, holders) for one in found if holders.get(CHAMPION) == _number(one)),
+            (version_of(one, holders) for one in found if holders.get(CHAMPION) == number_of(one)),
             None,
         )
 
@@ -66,8 +75,8 @@ class SageMakerRegistry:
         digest = tree_digest(bundle)
         packages = list(self._packages(model, archived=True))
         for one in packages:
-            if (_properties(one).get(_RUN), _properties(one).get(_DIGEST)) == (run_id, digest):
-                return _version(one, _holders(packages))
+            if (properties_of(one).get(RUN), properties_of(one).get(DIGEST)) == (run_id, digest):
+                return version_of(one, holders_of(packages))
         key = f"{self._prefix}/registry/{model}/{digest}"
         self._bucket.upload_tree(bundle, key)
         with suppress(PlatformRefusedError):  # it is there already; if not, the next call says so
@@ -76,27 +85,29 @@ class SageMakerRegistry:
                 Tags=names.tag_list({names.PROJECT: model}),
             )  # fmt: skip
         properties = {
-            **{f"{_TAG}{name}": text for name, text in tags.items()},
-            **_metric_entries(metrics),
-            _RUN: run_id, _DIGEST: digest, _URI: self._bucket.uri(key),
+            **{f"{TAG}{name}": text for name, text in tags.items()},
+            **metric_entries(metrics),
+            RUN: run_id, DIGEST: digest, URI: self._bucket.uri(key),
         }  # fmt: skip
         arn = self._clients.call(
             "sagemaker", "create_model_package", **self._order(model, properties)
         )["ModelPackageArn"]
-        return _version(self._described(arn), _holders(packages))
+        return version_of(self._described(arn), holders_of(packages))
 
     def set_alias(self, model: str, alias: str, version: str) -> None:
         packages = list(self._packages(model))
-        chosen = _one(model, version, packages)
+        chosen = one_of(model, version, packages)
         now = self._clock.now().isoformat()
         # the time alone could tie with that of the version before: the larger one must be this
-        latest = max((_properties(one).get(f"{_ALIAS}{alias}", "") for one in packages), default="")
+        latest = max(
+            (properties_of(one).get(f"{ALIAS}{alias}", "") for one in packages), default=""
+        )
         mark = now if now > latest else f"{latest}+"
-        self._update(chosen, {f"{_ALIAS}{alias}": mark}, approve=alias == CHAMPION)
+        self._update(chosen, {key: mark}, approve=alias == CHAMPION)
         for one in packages:
-            if one is not chosen and f"{_ALIAS}{alias}" in _properties(one):
-                self._update(one, {}, without=[f"{_ALIAS}{alias}"])
-        holder = _holders(list(self._packages(model))).get(alias)
+            if one is not chosen and f"{ALIAS}{alias}" in properties_of(one):
+                self._update(one, {}, without=[f"{ALIAS}{alias}"])
+        holder = holders_of(list(self._packages(model))).get(alias)
         if holder != version:
             raise PlatformUnavailableError(
                 f"alias {alias} of {model} reads {holder} after it was set to {version}",
@@ -105,21 +116,21 @@ class SageMakerRegistry:
 
     def clear_alias(self, model: str, alias: str) -> None:
         for one in self._packages(model):
-            if f"{_ALIAS}{alias}" in _properties(one):
-                self._update(one, {}, without=[f"{_ALIAS}{alias}"])
+            if f"{ALIAS}{alias}" in properties_of(one):
+                self._update(one, {}, without=[f"{ALIAS}{alias}"])
 
     def tag(self, model: str, version: str, tags: Mapping[str, str]) -> None:
-        one = _one(model, version, list(self._packages(model)))
-        self._update(one, {f"{_TAG}{name}": text for name, text in tags.items()})
+        one = one_of(model, version, list(self._packages(model)))
+        self._update(one, {f"{TAG}{name}": text for name, text in tags.items()})
 
     def store_metrics(self, model: str, version: str, metrics: Mapping[str, float]) -> None:
-        one = _one(model, version, list(self._packages(model)))
-        self._update(one, _metric_entries(metrics))
+        one = one_of(model, version, list(self._packages(model)))
+        self._update(one, metric_entries(metrics))
 
     def versions(self, model: str) -> Sequence[ModelVersion]:
         packages = list(self._packages(model))
-        holders = _holders(packages)
-        return [_version(one, holders) for one in packages]
+        holders = holders_of(packages)
+        return [version_of(one, holders) for one in packages]
 
     def fetch(self, version: ModelVersion, target: Path) -> Path:
         bucket, key, _ = split_uri(version.uri)
@@ -136,14 +147,14 @@ class SageMakerRegistry:
 
     def archive(self, model: str, version: str) -> None:
         packages = list(self._packages(model))
-        one = _one(model, version, packages)
-        if _holders(packages).get(CHAMPION) == version:
+        one = one_of(model, version, packages)
+        if holders_of(packages).get(CHAMPION) == version:
             raise PlatformRefusedError(
                 f"{model} version {version} is the champion, so it is not archived",
                 remedy="Make another version the champion first.",
             )
-        aliases = [key for key in _properties(one) if key.startswith(_ALIAS)]
-        self._update(one, {_ARCHIVED: self._clock.now().isoformat()}, without=aliases)
+        aliases = [key for key in properties_of(one) if key.startswith(ALIAS)]
+        self._update(one, {ARCHIVED: self._clock.now().isoformat()}, without=aliases)
         self._clients.call(
             "sagemaker", "update_model_package", ModelPackageArn=one["ModelPackageArn"],
             ModelApprovalStatus=_REJECTED, ApprovalDescription="archived by the pipeline",
@@ -173,9 +184,9 @@ class SageMakerRegistry:
     ) -> None:  # fmt: skip
         """Change entries of a package; others stay, whether AWS merges what it is sent or not."""
         properties = {
-            key: text for key, text in {**_properties(one), **added}.items() if key not in without
+            key: text for key, text in {**properties_of(one), **added}.items() if key not in without
         }
-        entries = _entries(properties)
+        entries = entries_of(properties)
         before = one.get("CustomerMetadataProperties", {})
         gone = sorted(before.keys() - entries.keys())
         asked: dict[str, Any] = {"CustomerMetadataProperties": entries}
@@ -186,7 +197,7 @@ class SageMakerRegistry:
         arn = one["ModelPackageArn"]
         self._clients.call("sagemaker", "update_model_package", ModelPackageArn=arn, **asked)
         found = self._described(arn)
-        if _properties(found) != properties:
+        if properties_of(found) != properties:
             raise PlatformRefusedError(
                 f"{arn} does not hold what was written to it",
                 remedy="Try again, with no other program changing the registry.",
@@ -195,7 +206,7 @@ class SageMakerRegistry:
 
     def _order(self, model: str, properties: Mapping[str, str]) -> dict[str, Any]:
         source = {
-            "S3Uri": f"{properties[_URI]}/",
+            "S3Uri": f"{properties[URI]}/",
             "S3DataType": "S3Prefix",
             "CompressionType": "None",
         }
@@ -212,100 +223,10 @@ class SageMakerRegistry:
                 "SupportedContentTypes": ["application/json"],
                 "SupportedResponseMIMETypes": ["application/json"],
             },
-            "CustomerMetadataProperties": _entries(properties),
+            "CustomerMetadataProperties": entries_of(properties),
             # an answer that was lost must not make a second version
             "ClientToken": names.digest_of_text(content)[:36],
         }
-
-
-def _properties(one: Mapping[str, Any]) -> dict[str, str]:
-    return names.gathered(one.get("CustomerMetadataProperties", {}))
-
-
-def _entries(properties: Mapping[str, str]) -> dict[str, str]:
-    entries = names.spread(properties)
-    if len(entries) > _ENTRIES:
-        raise ConfigurationError(
-            f"a version would carry {len(entries)} entries, SageMaker takes {_ENTRIES}",
-            remedy="Use fewer or shorter tags and metrics.",
-        )
-    return entries
-
-
-def _number(one: Mapping[str, Any]) -> str:
-    return str(one["ModelPackageVersion"])
-
-
-def _one(model: str, version: str, packages: Sequence[Any]) -> Any:
-    for one in packages:
-        if _number(one) == version:
-            return one
-    raise PlatformRefusedError(
-        f"the registry holds no version {version} of {model}",
-        remedy="Choose a version that is there and not archived.",
-    )
-
-
-def _holders(packages: Sequence[Any]) -> dict[str, str]:
-    """Version by alias: where two have one, it is moving, and the later mark counts."""
-    marks = [
-        (mark, key.removeprefix(_ALIAS), _number(one))
-        for one in packages
-        for key, mark in _properties(one).items()
-        if key.startswith(_ALIAS)
-    ]
-    return {alias: version for _, alias, version in sorted(marks)}
-
-
-def _version(one: Mapping[str, Any], holders: Mapping[str, str]) -> ModelVersion:
-    properties, version = _properties(one), _number(one)
-    model = str(one["ModelPackageGroupName"])
-    lacking = [key for key in (_RUN, _DIGEST, _URI) if key not in properties]
-    if lacking:
-        raise DataError(
-            f"{model} version {version} lacks {lacking[0]}: it was not registered by the pipeline",
-            remedy="Give the alias to a version the pipeline registered.",
-        )
-    return ModelVersion(
-        model=model,
-        version=version,
-        uri=properties[_URI],
-        digest=properties[_DIGEST],
-        run_id=properties[_RUN],
-        created_at=utc(one["CreationTime"]),
-        metrics={
-            key.removeprefix(_METRIC): _finite(f"{model} version {version}", key, text)
-            for key, text in properties.items()
-            if key.startswith(_METRIC)
-        },
-        tags={
-            key.removeprefix(_TAG): text for key, text in properties.items() if key.startswith(_TAG)
-        },
-        aliases=frozenset(alias for alias, holder in holders.items() if holder == version),
-    )
-
-
-def _finite(where: str, key: str, text: str) -> float:
-    try:
-        number = float(text)
-    except ValueError:
-        number = math.nan
-    if not math.isfinite(number):
-        raise DataError(
-            f"{where}: {key} = {text!r} is no finite number",
-            remedy=f"Set {key} to the metric the version was promoted on.",
-        )
-    return number
-
-
-def _metric_entries(metrics: Mapping[str, float]) -> dict[str, str]:
-    bad = [name for name, value in metrics.items() if not math.isfinite(value)]
-    if bad:
-        raise DataError(
-            f"the metric {bad[0]} = {metrics[bad[0]]} is not finite, so it is not stored",
-            remedy="Find out why it could not be computed.",
-        )
-    return {f"{_METRIC}{name}": repr(float(value)) for name, value in metrics.items()}
 
 
 if TYPE_CHECKING:
