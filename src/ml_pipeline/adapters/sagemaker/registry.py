@@ -103,7 +103,7 @@ class SageMakerRegistry:
             (properties_of(one).get(f"{ALIAS}{alias}", "") for one in packages), default=""
         )
         mark = now if now > latest else f"{latest}+"
-        self._update(chosen, {key: mark}, approve=alias == CHAMPION)
+        self._update(chosen, {f"{ALIAS}{alias}": mark}, approve=alias == CHAMPION)
         for one in packages:
             if one is not chosen and f"{ALIAS}{alias}" in properties_of(one):
                 self._update(one, {}, without=[f"{ALIAS}{alias}"])
