@@ -70,7 +70,7 @@ def test_a_training_that_breaks_only_at_full_size_ends_with_its_code(
         ("at,id,x1,x2,y\n2026-01-01,1,1,1,\n2026-01-02,2,1,1,3\n", "y"),
         ("at,id,x1,x2\n2026-01-01,1,1,1\n", "y"),
         ("at,id,x1,x2,y\nyesterday,1,1,1,2\n2026-01-02,2,1,1,3\n", "yesterday"),
-        ("", "rows"),
+        ("", "is empty"),
     ],
     ids=["zero rows", "a missing target", "no target column", "a time that is none", "empty"],
 )
