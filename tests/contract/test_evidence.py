@@ -215,6 +215,12 @@ def test_a_kept_answer_appears_whole_or_not_at_all(tmp_path) -> None:
     assert not [one for one in (tmp_path / "cache").rglob("*") if one.is_file()]
 
 
+def test_a_rollback_is_no_run_whose_evidence_a_stage_could_use(runs) -> None:
+    append_journal(runs.create("r1"), HostClock(), "run-started")
+    append_journal(runs.create("rollback-r2"), HostClock(), "rollback-started")
+    assert runs.newest() == "r1"
+
+
 def test_now_is_in_utc() -> None:
     assert HostClock().now().tzinfo is UTC
     assert isinstance(HostClock().now(), datetime)

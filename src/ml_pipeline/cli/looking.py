@@ -49,7 +49,7 @@ def write_report(place: Place, run_id: str | None, output: Path | None) -> int:
 
     _, root = folders_of(place, settings_of(place))
     runs = LocalRuns(root, HostClock())
-    chosen = run_id or next(iter(runs.ids()), None)
+    chosen = run_id or runs.newest()
     if chosen is None:
         raise ConfigurationError(
             f"there is no run in {root}", remedy="Run `ml-pipeline full-pipeline` first."

@@ -126,7 +126,7 @@ def _alone(parser: argparse.ArgumentParser, work: _Work, *, starts: bool) -> int
     place = Place(source=asked.source, state=asked.state, runs=asked.runs, sets=tuple(asked.set))
     session, shown = open_session(place)
     if asked.run is None:
-        asked.run = session.new_run_id() if starts else next(iter(session.wiring.runs.ids()), None)
+        asked.run = session.new_run_id() if starts else session.wiring.runs.newest()
     if asked.run is None:
         raise ConfigurationError("there is no run yet", remedy="Begin with submit_training_job.")
     try:

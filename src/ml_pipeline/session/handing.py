@@ -37,7 +37,7 @@ def export_run(runs: LocalRuns, run_id: str | None, output: Path) -> str:
         ConfigurationError: there is no such run.
         StorageError: it cannot be written.
     """
-    chosen = run_id or next(iter(runs.ids()), None)
+    chosen = run_id or runs.newest()
     if chosen is None:
         raise ConfigurationError(
             f"there is no run in {runs.root}", remedy="Run `full-pipeline` or `ci` first."

@@ -5,7 +5,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from ml_pipeline.adapters.local.evidence import append_journal, newest_result, read_journal
+from ml_pipeline.adapters.local.evidence import (
+    ROLLBACK,
+    append_journal,
+    newest_result,
+    read_journal,
+)
 from ml_pipeline.conductor import kept
 from ml_pipeline.domain.errors import ConfigurationError
 from ml_pipeline.domain.evidence import EXIT_CODES, Outcome, RunRecord
@@ -118,7 +123,7 @@ def _record_aborted(session: Session, run_id: str, folder: Path) -> None:
 
 def roll_back(session: Session, reason: str) -> str:
     """Give traffic and alias back to the version that served before; a sentence."""
-    folder = session.wiring.runs.create(f"rollback-{session.new_run_id()}")
+    folder = session.wiring.runs.create(f"{ROLLBACK}{session.new_run_id()}")
     append_journal(folder, session.clock, "rollback-started", reason=reason)
     before, after = restoring.roll_back(
         session.settings.model,

@@ -240,7 +240,7 @@ class Session:
         """One stage, on an earlier run's evidence where it needs any."""
         one = spec(stage_id)
         if run_id is None and one.needs:
-            run_id = next(iter(self.wiring.runs.ids()), None)
+            run_id = self.wiring.runs.newest()
             if run_id is None:
                 raise ConfigurationError(
                     f"stage {stage_id} needs {', '.join(one.needs)}, and no run has any evidence",

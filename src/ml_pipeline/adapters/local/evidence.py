@@ -20,6 +20,7 @@ from ml_pipeline.ports.evidence import Folder
 RESULT = "result.json"
 RECORD = "run.json"
 JOURNAL = "journal.jsonl"
+ROLLBACK = "rollback-"
 M = TypeVar("M", bound=BaseModel)
 
 
@@ -235,6 +236,10 @@ class LocalRuns:
         folders = [one for one in self.root.iterdir() if (one / JOURNAL).is_file()]
         folders.sort(key=_started, reverse=True)
         return [one.name for one in folders]
+
+    def newest(self) -> str | None:
+        """The newest run of stages; a rollback has a journal too, but no evidence."""
+        return next((one for one in self.ids() if not one.startswith(ROLLBACK)), None)
 
     def begin(self, run_id: str, stage: str) -> FolderOfStage:
         """The folder of the next attempt of a stage."""
