@@ -32,6 +32,7 @@ _OURS = "ml_pipeline."
 _RUN, _DIGEST, _ARCHIVED = f"{_OURS}run_id", f"{_OURS}digest", f"{_OURS}archived_at"
 _PAGE = 1000
 _PARAM_LENGTH = 6000
+_RESTORE = "Restore the file from a copy; to begin anew, remove the whole folder."
 
 
 class MlflowRegistry:
@@ -172,13 +173,9 @@ class MlflowRegistry:
 
     def _refuse_forgotten(self, model: str) -> None:
         """A registry made anew must not read as "there is no champion" either."""
-        known = noted_champion(self._state, model)
-        if known is not None:
-            raise PlatformUnavailableError(
-                f"the model registry {self._state / DATABASE} knows no champion of {model},"
-                f" although version {known} was",
-                remedy="Restore the file from a copy; to begin anew, remove the whole folder.",
-            )
+        if known := noted_champion(self._state, model):
+            gone = f"{self._state / DATABASE} knows no champion of {model}, but {known} was one"
+            raise PlatformUnavailableError(gone, remedy=_RESTORE)
 
     def _refuse_empty(self, model: str) -> None:
         """A registry that vanished must not read as "there is no champion"."""
@@ -187,7 +184,7 @@ class MlflowRegistry:
             raise PlatformUnavailableError(
                 f"the model registry {self._state / DATABASE} is gone, although version {known}"
                 f" of {model} was the champion",
-                remedy="Restore the file from a copy; to begin anew, remove the whole folder.",
+                remedy=_RESTORE,
             )
 
 
