@@ -60,6 +60,18 @@ def test_a_deployed_version_answers_in_its_slot(world):
     assert list(world.production.predict("c1", ["a"], [[1.0], [2.0]])) == [1.0, 1.0]
 
 
+def test_a_label_of_text_is_predicted_by_its_position_among_the_classes(world):
+    """The model itself is served here, whose plain answer is the label."""
+    world.deploy("t1", host="staging", model="text")
+    rows = [["y", 0.9], ["x", 0.2]]
+    assert list(world.staging.predict("t1", ["name", "size"], rows)) == [1.0, 0.0]
+    target = world.staging.target("t1")
+    body = {"dataframe_split": {"columns": ["name", "size"], "data": rows}}
+    answer = httpx.post(target.url, json=body, headers=dict(target.headers), timeout=30)
+    assert answer.json()["predictions"] == ["y", "x"]
+    world.staging.remove("t1")
+
+
 def test_a_slot_takes_requests_past_the_router(world):
     target = world.production.target("c1")
     answer = httpx.post(target.url, json=BODY, headers=dict(target.headers), timeout=30)

@@ -1,6 +1,5 @@
 """Azure ML as the contract suites need it, on an emulated workspace."""
 
-import json
 import sys
 import time
 from collections.abc import Iterator
@@ -18,7 +17,7 @@ from ml_pipeline.ports.platform import PlatformOrder
 from ml_pipeline.ports.registry import ModelVersion
 from ml_pipeline.ports.training import TrainingRequest
 from tests.emulators.azureml import CONTAINER, AzuremlEmulator, Image
-from tests.fakes.platforms import BODY, STAND_IN, eventually
+from tests.fakes.platforms import BODY, STAND_IN, eventually, fill
 from tests.fakes.processes import eventually as seen
 from tests.fakes.projects import write_files
 
@@ -169,8 +168,8 @@ class AzuremlWorld:
 
     def version(self, name: str, **behaviour) -> tuple[ModelVersion, Path]:
         """A version and its package, registered as a model of the workspace."""
-        text = json.dumps({"predicts": 1.0, **behaviour})
-        package = write_files(self.folder / f"bundle-{name}", {"package/model.json": text})
+        package = self.folder / f"bundle-{name}"
+        fill(package / "package", behaviour)
         key = f"models/m/{name}"
         uri = self.parts.artifacts.upload(package, key)
         from ml_pipeline.adapters.azureml import sdk

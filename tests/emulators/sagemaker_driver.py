@@ -22,7 +22,7 @@ from ml_pipeline.domain.policies.cloud_sagemaker import SageMakerPolicy
 from ml_pipeline.ports.platform import PlatformOrder
 from ml_pipeline.ports.registry import ModelVersion
 from ml_pipeline.ports.training import TrainingRequest
-from tests.fakes.platforms import BODY, STAND_IN, eventually
+from tests.fakes.platforms import BODY, STAND_IN, eventually, fill
 from tests.fakes.projects import PLAIN, write_files
 
 PROGRAM = Path(__file__).with_name("sagemaker.py")
@@ -230,9 +230,7 @@ class SageMakerWorld:
         return parts_on(self.url, self.folder).router
 
     def version(self, name: str, **behaviour: Any) -> tuple[ModelVersion, Path]:
-        package = self.folder / f"package-{name}"
-        package.mkdir(exist_ok=True)
-        (package / "model.json").write_text(json.dumps({"predicts": 1.0, **behaviour}))
+        package = fill(self.folder / f"package-{name}", behaviour)
         version = ModelVersion(
             model="m",
             version=name,

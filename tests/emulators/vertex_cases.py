@@ -1,6 +1,5 @@
 """Vertex AI for the contract suites: one class a suite."""
 
-import json
 import math
 import threading
 from datetime import UTC, datetime
@@ -15,7 +14,7 @@ from ml_pipeline.domain.policies.cloud_vertex import VertexPolicy
 from ml_pipeline.ports.platform import PlatformOrder
 from ml_pipeline.ports.registry import ModelVersion
 from tests.emulators.vertex import VertexEmulator
-from tests.fakes.platforms import BODY, STAND_IN, eventually
+from tests.fakes.platforms import BODY, STAND_IN, eventually, fill
 
 
 class PeriodClock(HostClock):
@@ -141,9 +140,7 @@ class VertexWorld:
         if name not in self.versions:
             assert self.emulator is not None
             bundle = self.folder / f"bundle-{name}"
-            (bundle / "package").mkdir(parents=True)
-            told = json.dumps({"predicts": 1.0, **behaviour})
-            (bundle / "package" / "model.json").write_text(told)
+            fill(bundle / "package", behaviour)
             self.emulator.models.next_version_id = name
             made = self.parts.registry.register("m", bundle, run_id=name, metrics={}, tags={})
             self.versions[name] = (made, bundle / "package")

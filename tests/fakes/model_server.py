@@ -3,7 +3,7 @@
 `model.json` in its package says how it behaves: `predicts` is its answer to every row, `ends` an
 exit code it ends with at once, `hangs` makes `/invocations` never answer, `garbage` makes it
 answer something that is not HTTP, `status` is its status for every request, and `echoes` makes it
-answer what it was sent.
+answer what it was sent. A package with a real model in it is served by the real server.
 """
 
 import argparse
@@ -86,5 +86,14 @@ async def main() -> None:
     await listening.serve_forever()
 
 
+def real() -> bool:
+    """Whether the package holds a model."""
+    return (Path(sys.argv[sys.argv.index("--package") + 1]) / "package.json").is_file()
+
+
 if __name__ == "__main__":
+    if real():
+        from ml_pipeline.serving.server import main as serve
+
+        sys.exit(serve())
     asyncio.run(main())

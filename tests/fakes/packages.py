@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import onnx
@@ -78,6 +79,17 @@ def package(folder: Path, content: bytes, **facts: object) -> Path:
     given = {"format": "onnx", "task": "regression", "columns": COLUMNS, **facts}
     write_package(folder / "package", model, given)
     return folder / "package"
+
+
+def text_package(folder: Path) -> Path:
+    """A classifier of text labels in `folder` itself: the label is `name`, of the classes x, y."""
+    columns = [{"name": "name", "type": "string"}, {"name": "size", "type": "float"}]
+    facts = {"columns": columns, "task": "classification", "classes": ["x", "y"]}
+    with TemporaryDirectory() as scratch:
+        model = Path(scratch) / "model"
+        model.write_bytes(text_onnx())
+        write_package(folder, model, {"format": "onnx", **facts})
+    return folder
 
 
 def line_package(folder: Path, format_: str = "onnx") -> Path:

@@ -1,7 +1,7 @@
 """Platforms to serve on, as tests need them: one class a platform, all alike."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from ml_pipeline.adapters.local.traffic import LocalTraffic
 from ml_pipeline.localplatform import control
 from ml_pipeline.ports.registry import ModelVersion
 from tests.fakes import processes
+from tests.fakes.packages import text_package
 
 STAND_IN = str(Path(__file__).with_name("model_server.py"))
 BODY = {"dataframe_split": {"columns": ["a"], "data": [[1.0]]}}
@@ -30,6 +31,16 @@ def eventually(look: Callable[[], Any], *, within_s: float = 60.0) -> Any:
 
     assert processes.eventually(seen, within_s), f"not within {within_s} s: {found[-1]!r}"
     return found[-1]
+
+
+def fill(package: Path, behaviour: Mapping[str, Any]) -> Path:
+    """The package again, with a stand-in's behaviour, or with the model named under `model`."""
+    if behaviour.get("model") == "text":
+        text_package(package)
+    else:
+        package.mkdir(parents=True, exist_ok=True)
+        (package / "model.json").write_text(json.dumps({"predicts": 1.0, **behaviour}))
+    return package
 
 
 class LocalWorld:
@@ -62,9 +73,7 @@ class LocalWorld:
 
     def version(self, name: str, **behaviour: Any) -> tuple[ModelVersion, Path]:
         """A version and its package; `behaviour` as in `model_server`."""
-        package = self.folder / f"package-{name}"
-        package.mkdir(exist_ok=True)
-        (package / "model.json").write_text(json.dumps({"predicts": 1.0, **behaviour}))
+        package = fill(self.folder / f"package-{name}", behaviour)
         version = ModelVersion(
             model="m",
             version=name,

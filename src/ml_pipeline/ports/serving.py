@@ -31,6 +31,17 @@ class Deployment:
     since: datetime
 
 
+def question(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> dict[str, object]:
+    """The JSON body that asks a model server for one number a row.
+
+    A label of text has no number; its position among the classes has.
+    """
+    return {
+        "dataframe_split": {"columns": list(columns), "data": [list(row) for row in rows]},
+        "params": {"output": "position"},
+    }
+
+
 class ModelHost(Protocol):
     """Runs versions in slots of one endpoint (`staging` or `production`)."""
 
@@ -58,7 +69,7 @@ class ModelHost(Protocol):
     def predict(
         self, slot: str, columns: Sequence[str], rows: Sequence[Sequence[object]]
     ) -> Sequence[float]:
-        """Predictions of one slot itself, past the router.
+        """Predictions of one slot itself, past the router; of a label of text its position.
 
         Raises:
             PlatformUnavailableError: the slot does not answer.

@@ -18,7 +18,7 @@ from ml_pipeline.domain.chaos import parse_chaos
 from ml_pipeline.domain.errors import PlatformRefusedError, PlatformUnavailableError
 from ml_pipeline.ports import containers as told
 from ml_pipeline.ports.registry import ModelVersion
-from ml_pipeline.ports.serving import Deployment, Target
+from ml_pipeline.ports.serving import Deployment, Target, question
 
 if TYPE_CHECKING:
     from ml_pipeline.ports.serving import ModelHost
@@ -96,11 +96,10 @@ class AzuremlHost:
     def predict(
         self, slot: str, columns: Sequence[str], rows: Sequence[Sequence[object]]
     ) -> Sequence[float]:
-        body = {"dataframe_split": {"columns": list(columns), "data": [list(row) for row in rows]}}
         url = self.target(slot).url
         try:
             with httpx.Client(trust_env=False, timeout=_PREDICT_LIMIT_S) as client:
-                answer = client.post(url, json=body)
+                answer = client.post(url, json=question(columns, rows))
             answer.raise_for_status()
             return [float(value) for value in answer.json()["predictions"]]
         except httpx.HTTPStatusError as error:

@@ -11,7 +11,7 @@ from ml_pipeline.adapters.local.platform_api import PlatformApi, loopback_client
 from ml_pipeline.domain.errors import PlatformRefusedError, PlatformUnavailableError
 from ml_pipeline.ports.clock import Clock
 from ml_pipeline.ports.registry import ModelVersion
-from ml_pipeline.ports.serving import Deployment, Target
+from ml_pipeline.ports.serving import Deployment, Target, question
 
 #: How long a model server itself may take, in seconds.
 _SLOT_LIMIT_S = 30.0
@@ -67,14 +67,9 @@ class LocalHost:
     def predict(
         self, slot: str, columns: Sequence[str], rows: Sequence[Sequence[object]]
     ) -> Sequence[float]:
-        body = {
-            "dataframe_split": {"columns": list(columns), "data": [list(row) for row in rows]},
-            # A label of text has no number; its position among the classes has.
-            "params": {"output": "position"},
-        }
         url = self.target(slot).url
         try:
-            answer = self._slots.post(url, json=body)
+            answer = self._slots.post(url, json=question(columns, rows))
             answer.raise_for_status()
             return [float(value) for value in answer.json()["predictions"]]
         except httpx.HTTPStatusError as exc:

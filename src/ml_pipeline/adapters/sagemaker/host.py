@@ -20,7 +20,7 @@ from ml_pipeline.domain.chaos import parse_chaos
 from ml_pipeline.domain.errors import PlatformRefusedError, PlatformUnavailableError
 from ml_pipeline.ports import containers
 from ml_pipeline.ports.registry import ModelVersion
-from ml_pipeline.ports.serving import Deployment, Target
+from ml_pipeline.ports.serving import Deployment, Target, question
 
 #: How long one answer may take, in seconds. Source: SageMaker ends an invocation after 60 s.
 _ANSWER_S = 60.0
@@ -102,14 +102,13 @@ class SageMakerHost:
     def predict(
         self, slot: str, columns: Sequence[str], rows: Sequence[Sequence[object]]
     ) -> Sequence[float]:
-        body = {"dataframe_split": {"columns": list(columns), "data": [list(row) for row in rows]}}
         if not self.health(slot):
             raise PlatformUnavailableError(
                 f"slot {slot} does not answer: {self.failure(slot)}",
                 remedy="Wait until it is healthy, or mend what keeps it from starting.",
             )
         try:
-            answer = self._http.post(self.target(slot).url, json=body)
+            answer = self._http.post(self.target(slot).url, json=question(columns, rows))
             answer.raise_for_status()
             return [float(value) for value in answer.json()["predictions"]]
         except httpx.HTTPStatusError as exc:

@@ -15,7 +15,7 @@ from ml_pipeline.adapters.vertex.proxy import PredictProxy, predictions_of
 from ml_pipeline.domain.chaos import parse_chaos
 from ml_pipeline.domain.errors import PlatformRefusedError, PlatformUnavailableError
 from ml_pipeline.ports.registry import ModelVersion
-from ml_pipeline.ports.serving import Deployment, Target
+from ml_pipeline.ports.serving import Deployment, Target, question
 
 if TYPE_CHECKING:
     from ml_pipeline.ports.serving import ModelHost
@@ -91,9 +91,9 @@ class VertexHost:
     def predict(
         self, slot: str, columns: Sequence[str], rows: Sequence[Sequence[object]]
     ) -> Sequence[float]:
-        body = {"dataframe_split": {"columns": list(columns), "data": [list(row) for row in rows]}}
         self._addressable(slot, self._existing(slot))
-        return predictions_of(slot, self._proxy.ask(self._endpoint(slot).id, body))
+        asked = question(columns, rows)
+        return predictions_of(slot, self._proxy.ask(self._endpoint(slot).id, asked))
 
     def target(self, slot: str) -> Target:
         """Where the slot itself takes requests.
