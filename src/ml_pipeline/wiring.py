@@ -183,8 +183,13 @@ class Wiring:
     def trained(self) -> TrainedModels:
         """Trained models in the project's environment."""
         from ml_pipeline.adapters.local.trained import LocalTrainedModels
+        from ml_pipeline.domain.metrics import scores_classes
 
-        return LocalTrainedModels(runner=self.runner, packaged=self.packaged)
+        return LocalTrainedModels(
+            runner=self.runner,
+            packaged=self.packaged,
+            classifies=scores_classes(self.settings.metric.name),
+        )
 
     @cached_property
     def load_generator(self) -> LoadGenerator:

@@ -1,20 +1,24 @@
 """TrainedModels and PackagedModels: what the pipeline owes itself of every servable format."""
 
 import json
+import math
 
 import numpy as np
 import pytest
+import skops.io
 from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import (
     GradientBoostingRegressor,
     HistGradientBoostingClassifier,
     HistGradientBoostingRegressor,
 )
+from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from ml_pipeline.domain.errors import DataError
+from tests.fakes.packages import likelihood_onnx
 from tests.fakes.trained import NUMBERS, Project, in_artifact, numbers, write_table
 
 FORMATS = ("onnx", "skops")
@@ -119,6 +123,41 @@ def test_a_text_label_is_its_position_in_the_projects_own_order(tmp_path, format
     assert project.predict(artifact, probabilities=True) == pytest.approx(likely)
     found = project.packaged.predict(package, project.rows, probabilities=True)
     assert found == pytest.approx(likely, abs=1e-5)
+
+
+def test_a_classifier_of_words_is_packaged_where_the_host_has_no_locale_but_c(tmp_path):
+    project = Project(
+        tmp_path, features=("shop", "load"), target="late", classes=("in time", "late"),
+        columns={"shop": {"type": "text"}},
+    )  # fmt: skip
+    import polars as pl
+
+    table = pl.DataFrame({name: project.table[name] for name in ("shop", "load")})
+    model = make_pipeline(
+        ColumnTransformer(
+            [("words", TfidfVectorizer(), "shop"), ("rest", "passthrough", ["load"])]
+        ),
+        StandardScaler(with_mean=False),
+        LogisticRegression(),
+    ).fit(table, project.table["late"])
+    artifact = tmp_path / "model.skops"
+    skops.io.dump(model, artifact)
+    package, info = project.make_package(artifact)
+    assert info.format == "onnx"
+    assert set(project.packaged.predict(package, project.rows)) == {0.0, 1.0}
+
+
+def test_an_onnx_file_that_gives_only_probabilities_classifies_when_the_metric_says_so(tmp_path):
+    project = Project(tmp_path, features=("a", "b"), target="c", classifies=True)
+    write_table(project.rows, {"a": [-2.0, 0.5], "b": [0.0, 0.0], "c": [0, 1]})
+    artifact = tmp_path / "model.onnx"
+    artifact.write_bytes(likelihood_onnx([None, 1]))
+    package, _ = project.make_package(artifact)
+    assert project.manifest(package)["task"] == "classification"
+    assert project.packaged.predict(package, project.rows) == [0, 1]
+    assert project.predict(artifact, probabilities=True) == pytest.approx(
+        [1 / (1 + math.exp(2)), 1 / (1 + math.exp(-0.5))]
+    )
 
 
 @pytest.mark.parametrize("format_", FORMATS)

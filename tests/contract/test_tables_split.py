@@ -144,3 +144,25 @@ class TestSplitByHash:
     def test_rows_with_the_same_key_stay_together(self, tables, tmp_path):
         frame = rows_of(500).with_columns(id=pl.format("shop-{}", pl.col("y") % 50))
         assert 0 < len(self.held(tables, saved(frame, tmp_path, "csv"), tmp_path)) < 50
+
+
+class TestConversion:
+    def test_rows_of_text_become_what_all_cells_of_a_column_are(self, tables, tmp_path, file):
+        path = file(
+            "code,count,share,good,at\n007,1,0.5,true,2024-01-01T00:00:00Z\n010,,1,false,\n"
+        )
+        tables.convert(path, tmp_path / "typed.parquet", text={"code"})
+        typed = pl.read_parquet(tmp_path / "typed.parquet")
+        assert typed.schema["at"].is_temporal()
+        assert typed.drop("at").rows() == [("007", 1, 0.5, True), ("010", None, 1.0, False)]
+
+    def test_parquet_keeps_its_types_on_the_way_through_the_split(self, tables, tmp_path):
+        frame = rows_of(10).with_columns(good=pl.col("y") > 4)
+        made = parts(tmp_path) | {"training": tmp_path / "training.parquet"}
+        tables.split(
+            saved(frame, tmp_path, "parquet"), policy(time_column="at"), **made, cutoff=None
+        )
+        training = pl.read_parquet(made["training"])
+        assert training.schema == frame.schema
+        tables.convert(made["training"], tmp_path / "training.csv")
+        assert ids(tmp_path / "training.csv") == training["id"].to_list()

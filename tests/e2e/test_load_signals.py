@@ -27,8 +27,24 @@ def plan(**changes) -> LoadPlan:
     )
 
 
-def the_worker() -> psutil.Process:
-    (worker,) = psutil.Process().children()
+def workers(work: Path) -> list[psutil.Process]:
+    """The generators started for a folder: other tests' servers are children of this one too."""
+    return [
+        child for child in psutil.Process().children() if str(work) in " ".join(child.cmdline())
+    ]
+
+
+@pytest.fixture(autouse=True)
+def _none_left(tmp_path):
+    """A test that fails half-way leaves no traffic behind."""
+    yield
+    for left in workers(tmp_path):
+        left.kill()
+        left.wait()
+
+
+def the_worker(work: Path) -> psutil.Process:
+    (worker,) = workers(work)
     return worker
 
 
@@ -37,7 +53,7 @@ def test_sigterm_ends_the_traffic_in_order_and_keeps_the_figures(tmp_path):
         generator = ProcessLoadGenerator(HostClock())
         replay = generator.replay(Target(url=server.url), plan(duration_s=3600), work=tmp_path)
         server.wait_for(10)
-        the_worker().terminate()
+        the_worker(tmp_path).terminate()
         report = replay.stop()
     assert report.planned == len(server.asked) >= 10
     assert report.errors == 0
@@ -48,7 +64,7 @@ def test_ctrl_c_in_a_terminal_reaches_the_pipeline_alone(tmp_path):
     with serving() as server:
         generator = ProcessLoadGenerator(HostClock())
         replay = generator.replay(Target(url=server.url), plan(duration_s=3600), work=tmp_path)
-        assert os.getpgid(the_worker().pid) != os.getpgid(0)
+        assert os.getpgid(the_worker(tmp_path).pid) != os.getpgid(0)
         replay.stop()
 
 
@@ -60,7 +76,7 @@ def test_a_generator_that_hangs_does_not_hang_the_pipeline(tmp_path, monkeypatch
         replay = generator.replay(
             Target(url=server.url), plan(duration_s=3600, time_out_s=0.1), work=tmp_path
         )
-        worker = the_worker()
+        worker = the_worker(tmp_path)
         worker.send_signal(signal.SIGSTOP)
         with pytest.raises(ChecksFailedError, match="did not stop within"):
             replay.stop()

@@ -1,6 +1,7 @@
 """The model server as a process: what clients, the platform and an operator see of it."""
 
 import json
+import math
 import re
 import socket
 from concurrent.futures import ThreadPoolExecutor
@@ -10,7 +11,14 @@ import httpx
 import pytest
 
 from tests.fakes.model_servers import ModelServer, model_server
-from tests.fakes.packages import line, line_package, linear_onnx, package, text_onnx
+from tests.fakes.packages import (
+    likelihood_onnx,
+    line,
+    line_package,
+    linear_onnx,
+    package,
+    text_onnx,
+)
 
 pytestmark = pytest.mark.e2e
 
@@ -147,6 +155,23 @@ def test_a_text_label_can_be_asked_for_as_text_position_or_probability(tmp_path)
         unknown = {"instances": [["z", 0.5]], "params": {"output": "position"}}
         answer = server.invoke(unknown)
         assert (answer.status_code, "'z'" in answer.json()["message"]) == (500, True)
+
+
+@pytest.mark.parametrize("shape", [(None,), (None, 1), (None, 2)])
+def test_a_classifier_of_the_projects_own_may_give_likelihoods_alone(tmp_path, shape):
+    """The classes stand in the project's order, which here is not the alphabet's."""
+    made = package(
+        tmp_path, likelihood_onnx(shape), task="classification", classes=["paid", "defaulted"]
+    )
+    with model_server(made, tmp_path / "server") as server:
+        for output, expected in (
+            ("label", ["paid", "defaulted"]),
+            ("position", [0, 1]),
+            ("probability", [pytest.approx(1 / 9), pytest.approx(0.9)]),
+        ):
+            body = {"instances": [[-math.log(8), 0], [math.log(9), 0]]}
+            answer = server.invoke(body | {"params": {"output": output}})
+            assert answer.json() == {"predictions": expected}
 
 
 def test_a_prediction_that_is_no_number_is_an_error(tmp_path):

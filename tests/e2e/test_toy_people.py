@@ -2,6 +2,7 @@
 
 import pytest
 
+from ml_pipeline.domain.errors import ExitCode
 from tests.fakes.toy_project import WORSE, configured, toy
 
 pytestmark = pytest.mark.e2e
@@ -10,6 +11,10 @@ pytestmark = pytest.mark.e2e
 def test_a_worse_model_promoted_by_force_stands_so_in_the_evidence(tmp_path) -> None:
     project = toy(tmp_path)
     assert project.run("full-pipeline").code == 0
+    refused = project.run("rollback")
+    assert refused.code == ExitCode.CONFIGURATION, refused.output
+    assert "the first that served" in refused.output
+    assert not list(project.runs.glob("rollback-*")), "a rollback that was refused left a folder"
     forced = project.run(
         "full-pipeline", "--force", "--force-promote", "--reason", "a legal deadline", *WORSE
     )
@@ -19,7 +24,19 @@ def test_a_worse_model_promoted_by_force_stands_so_in_the_evidence(tmp_path) -> 
     back = project.run("rollback", "--reason", "it was worse after all")
     assert back.code == 0, back.output
     assert "version 1 serves again instead of version 2" in back.output
-    assert "version 1" in project.run("status").output
+    told = project.run("status").output
+    assert "champion: version 1" in told
+    assert "version 1 serves again instead of version 2" in told
+
+
+def test_what_was_mended_after_a_failed_first_training_is_trained_at_once(tmp_path) -> None:
+    """The cost guard holds back a second answer; there is none yet, and no champion."""
+    project = toy(tmp_path, configured(("guard_h = 0", "guard_h = 12")))
+    failed = project.run("full-pipeline", "--set", "hyperparameters.do=exit1")
+    assert failed.code == ExitCode.TRAINING, failed.output
+    mended = project.run("full-pipeline")
+    assert mended.code == 0, mended.output
+    assert project.record()["outcome"] == "promoted"
 
 
 def test_a_release_waits_for_a_person_and_goes_on_when_approved(tmp_path) -> None:

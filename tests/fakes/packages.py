@@ -38,6 +38,30 @@ def linear_onnx(weights: Sequence[float] = WEIGHTS, constant: float = CONSTANT) 
     )
 
 
+def likelihood_onnx(shape: Sequence[int | None]) -> bytes:
+    """P(second of two classes) = sigmoid(a), of shape (n,) or (n, 1) or with its rest (n, 2)."""
+    nodes = [
+        helper.make_node("MatMul", ["rows", "weights"], ["a"]),
+        helper.make_node("Sigmoid", ["a"], ["column"]),
+        helper.make_node("Sub", ["one", "column"], ["rest"]),
+    ]
+    last = {
+        (None,): helper.make_node("Squeeze", ["column", "axis"], ["p"]),
+        (None, 1): helper.make_node("Identity", ["column"], ["p"]),
+        (None, 2): helper.make_node("Concat", ["rest", "column"], ["p"], axis=1),
+    }
+    return _model(
+        [*nodes, last[tuple(shape)]],
+        inputs=[helper.make_tensor_value_info("rows", TensorProto.FLOAT, [None, 2])],
+        outputs=[helper.make_tensor_value_info("p", TensorProto.FLOAT, shape)],
+        constants={
+            "weights": np.array([[1.0], [0.0]], dtype=np.float32),
+            "one": np.array([1.0], dtype=np.float32),
+            "axis": np.array([1]),
+        },
+    )
+
+
 def text_onnx() -> bytes:
     """Takes `name` (text) and `size` (number) by column; answers the name as a label."""
     return _model(

@@ -87,6 +87,7 @@ class Project:
     columns: dict[str, Any] = field(default_factory=dict)
     train: dict[str, Any] = field(default_factory=dict)
     package: dict[str, Any] = field(default_factory=dict)
+    classifies: bool = False
 
     def __post_init__(self) -> None:
         self.table = table()
@@ -94,7 +95,9 @@ class Project:
         self.work = self.folder / "work"
         self.runner = FakeRunner(self.folder)
         self.packaged = LocalPackagedModels(trusted_types=TRUSTED)
-        self.trained = LocalTrainedModels(runner=self.runner, packaged=self.packaged)
+        self.trained = LocalTrainedModels(
+            runner=self.runner, packaged=self.packaged, classifies=self.classifies
+        )
 
     @property
     def data_policy(self) -> DataPolicy:

@@ -11,7 +11,8 @@ from ml_pipeline.domain.policies.gate import RetrainPolicy
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 QUIET = {
     "now": NOW, "has_champion": True, "champion_since": NOW - timedelta(hours=24),
-    "judged_in": "r1", "last_trained": NOW - timedelta(hours=24), "running_jobs": [],
+    "judged_in": "r1", "last_trained": NOW - timedelta(hours=24), "last_failed": False,
+    "running_jobs": [],
     "drifted": [], "forced": False, "reason": "",
 }  # fmt: skip
 
@@ -37,6 +38,16 @@ def test_the_guard_holds_back_a_due_training_and_says_until_when() -> None:
     answer = decided(judged_in=None, last_trained=NOW - timedelta(hours=1))
     assert not answer.train
     assert "--force" in answer.message
+
+
+def test_the_guard_never_stands_between_a_project_and_its_first_champion() -> None:
+    assert decided(has_champion=False, last_trained=NOW - timedelta(hours=1)).train
+
+
+def test_the_guard_lets_the_corrected_run_after_a_failed_training_through() -> None:
+    recent = NOW - timedelta(hours=1)
+    assert decided(judged_in=None, last_trained=recent, last_failed=True).train
+    assert not decided(judged_in=None, last_trained=recent).train
 
 
 def test_force_passes_the_guard_but_never_starts_a_second_job_beside_one_that_runs() -> None:

@@ -22,7 +22,7 @@ def test_finite_numbers_come_back_as_they_were(metrics):
 @given(
     st.dictionaries(st.text(), NUMBERS),
     st.text(),
-    st.none() | st.booleans() | st.text() | st.lists(NUMBERS) | NOT_FINITE,
+    st.none() | NOT_FINITE,
 )
 def test_one_value_that_is_no_finite_number_spoils_the_file(metrics, name, value):
     with pytest.raises(DataError) as raised:
@@ -39,12 +39,20 @@ def test_one_value_that_is_no_finite_number_spoils_the_file(metrics, name, value
         ("[1]", "holds no metrics"),
         ("NaN", "holds no metrics"),
         ('{"mae": 1, "mae": 2}', "'mae' twice"),
-        ('{"mae": {"value": 1}}', "mae"),
+        ('{"a": {"mae": 1}, "a.mae": 2}', "'a.mae' twice"),
+        ('{"a": {"mae": null}}', "a.mae = null"),
+        ('{"by": "me", "good": true}', "holds no metrics"),
         (f'{{"mae": {"9" * 400}}}', "mae = inf is not finite"),
         ('{"mae": 1e400}', "mae = inf is not finite"),
     ],
 )
-def test_what_is_no_flat_mapping_to_numbers_is_named(text, message):
+def test_what_holds_no_numbers_by_name_is_named(text, message):
     with pytest.raises(DataError, match=message) as raised:
         reported_metrics(text, where="m.json")
     assert "m.json" in str(raised.value)
+
+
+@given(NUMBERS, st.booleans() | st.text() | st.lists(NUMBERS | st.none()))
+def test_nested_metrics_go_by_their_path_and_what_is_no_number_is_no_metric(number, other):
+    text = json.dumps({"test": {"best": {"mae": number}, "other": other}, "other": other})
+    assert reported_metrics(text, where="m.json") == {"test.best.mae": number}

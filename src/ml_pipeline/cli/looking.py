@@ -2,7 +2,13 @@
 
 from pathlib import Path
 
-from ml_pipeline.adapters.local.evidence import LocalRuns, read_journal
+from ml_pipeline.adapters.local.evidence import (
+    ROLLBACK,
+    ROLLBACK_FINISHED,
+    RUN_ABORTED,
+    LocalRuns,
+    read_journal,
+)
 from ml_pipeline.cli.opening import Place, environment, folders_of, open_session, settings_of
 from ml_pipeline.domain.errors import ConfigurationError, DataError, ExitCode
 from ml_pipeline.reporting.summary import said
@@ -28,11 +34,13 @@ def _came_to(runs: LocalRuns, run_id: str) -> str:
     try:
         record = runs.record(run_id)
     except ConfigurationError:
-        events = [line.get("event") for line in read_journal(runs.folder(run_id))]
-        for event in ("rollback-finished", "run-aborted"):
-            if event in events:
-                return event.replace("-", " ")
-        return "not concluded: `ml-pipeline resume` or `abort` it"
+        ends = {line.get("event"): line for line in read_journal(runs.folder(run_id))}
+        if ROLLBACK_FINISHED in ends:
+            return said(str(ends[ROLLBACK_FINISHED].get("message", "rollback finished")))
+        if RUN_ABORTED in ends:
+            return "aborted"
+        again = "rollback" if run_id.startswith(ROLLBACK) else f"resume {run_id}"
+        return f"not concluded: run `ml-pipeline {again}`, or `abort {run_id}`"
     except DataError as error:
         return str(error)
     return said(f"{record.outcome}: {record.message}")

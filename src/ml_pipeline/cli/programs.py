@@ -37,7 +37,12 @@ def submit_training_job() -> int:
         stage = wiring.runs.begin(asked.run, "train")
         settings = session.settings
         request = train.request_of(
-            stage, settings.source, wiring.project, settings.train, settings.hyperparameters
+            stage,
+            settings.source,
+            wiring.project,
+            settings.data,
+            settings.train,
+            settings.hyperparameters,
         )
         stage.journal("job-submitting", run=request.run_id, job_attempt=request.attempt)
         job = wiring.training.submit(request)

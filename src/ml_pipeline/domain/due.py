@@ -13,6 +13,8 @@ class Situation:
 
     `judged_in`: the run in which these very inputs (code, settings, data) got their verdict.
     `last_trained`: when the project last paid for a training, bootstraps left out.
+    `last_failed`: that training came to no verdict, and its inputs were others than these or its
+    run was interrupted: what was paid for gave no answer that these inputs could share.
     """
 
     now: datetime
@@ -20,6 +22,7 @@ class Situation:
     champion_since: datetime | None
     judged_in: str | None
     last_trained: datetime | None
+    last_failed: bool
     running_jobs: Sequence[str]
     drifted: Sequence[str]
     forced: bool
@@ -37,6 +40,8 @@ class Decision:
 def decide(policy: RetrainPolicy, seen: Situation) -> Decision:
     """Train when something changed, drifted or aged, unless the guard forbids it.
 
+    The guard is against paying twice for an answer that is already there: it holds back nothing
+    while there is no champion, nor the corrected run after a training that failed.
     Force passes both "nothing changed" and the guard, but never starts a second job beside one
     that is still running: that would pay twice for one answer.
     """
@@ -46,14 +51,19 @@ def decide(policy: RetrainPolicy, seen: Situation) -> Decision:
     why = _why(policy, seen)
     if why is None:
         return Decision(train=False, message=f"nothing changed since run {seen.judged_in}")
-    guarded_until = seen.last_trained and seen.last_trained + timedelta(hours=policy.guard_h)
-    if guarded_until and seen.now < guarded_until and not seen.forced:
+    if _guarded(policy, seen):
         message = (
             f"training is due ({why}) but the last one was at {seen.last_trained:%Y-%m-%d %H:%M}"
             f" and the cost guard lasts {policy.guard_h:g} h: use --force to train now"
         )
         return Decision(train=False, message=message)
     return Decision(train=True, message=why)
+
+
+def _guarded(policy: RetrainPolicy, seen: Situation) -> bool:
+    if seen.forced or seen.last_failed or not seen.has_champion or seen.last_trained is None:
+        return False
+    return seen.now < seen.last_trained + timedelta(hours=policy.guard_h)
 
 
 def _why(policy: RetrainPolicy, seen: Situation) -> str | None:

@@ -36,11 +36,17 @@ DIRECTIONS: Mapping[MetricName, Direction] = MappingProxyType(
     }
 )
 _PROBABILITIES = frozenset({MetricName.ROC_AUC, MetricName.LOG_LOSS})
+_OF_CLASSES = _PROBABILITIES | {MetricName.ACCURACY, MetricName.F1}
 
 
 def needs_probabilities(name: MetricName) -> bool:
     """Whether the metric scores P(class 1) rather than a predicted value or class."""
     return name in _PROBABILITIES
+
+
+def scores_classes(name: MetricName) -> bool:
+    """Whether the metric is one of a classifier: its model predicts labels, not values."""
+    return name in _OF_CLASSES
 
 
 def compute(name: MetricName, truth: Sequence[float], predicted: Sequence[float]) -> float:

@@ -89,7 +89,7 @@ def _sklearn(model: Any, trained: Any, spec: dict[str, Any], tensor: str) -> byt
     _register_others()
     final = getattr(trained, "steps", [("model", trained)])[-1][1]
     if hasattr(final, "get_booster"):
-        final.get_booster().feature_names = None  # the converter knows only f0, f1, …
+        _anonymous(final.get_booster())
     if any(column["type"] == "string" for column in spec["columns"]):
         return _converted(model, trained, _by_name(spec, tensor))
     try:
@@ -101,11 +101,13 @@ def _sklearn(model: Any, trained: Any, spec: dict[str, Any], tensor: str) -> byt
 
 
 def _converted(model: Any, trained: Any, inputs: list[tuple[str, Any]]) -> bytes:
-    options = {"zipmap": False} if hasattr(trained, "classes_") else None
+    options: dict[int, dict[str, Any]] = {id(one): {"locale": "C"} for one in _vectorizers(trained)}
+    if hasattr(trained, "classes_"):
+        options[id(model)] = {"zipmap": False}
     proto = import_module("skl2onnx").convert_sklearn(
         model,
         initial_types=inputs,
-        options={id(model): options} if options else None,
+        options=options or None,
         target_opset=_OPSET,
     )
     # A tree ensemble of ONNX gives float32, whatever its converter declares for float64 rows.
@@ -119,6 +121,16 @@ def _converted(model: Any, trained: Any, inputs: list[tuple[str, Any]]) -> bytes
             kind.elem_type = _FLOAT
     content: bytes = proto.SerializeToString()
     return content
+
+
+def _vectorizers(step: Any) -> list[Any]:
+    """Steps that part text into words: their ONNX form asks for a locale, which slim hosts lack."""
+    if hasattr(step, "vocabulary_") and hasattr(step, "token_pattern"):
+        return [step]
+    inner = [one[1] for one in getattr(step, "steps", [])]
+    inner += [one[1] for one in getattr(step, "transformers_", [])]
+    inner += [one[1] for one in getattr(step, "transformer_list", [])]
+    return [found for one in inner for found in _vectorizers(one)]
 
 
 def _at_once(spec: dict[str, Any], tensor: str) -> list[tuple[str, Any]]:
@@ -185,12 +197,18 @@ def _booster(model: Any, spec: dict[str, Any]) -> bytes:
     if type(model).__module__.startswith("xgboost"):
         if model.attr("best_iteration") is not None:
             model = model[: int(model.attr("best_iteration")) + 1]
-        model.feature_names = None  # the converter knows only f0, f1, …
+        _anonymous(model)
         proto = convert.convert_xgboost(model, initial_types=inputs)
     else:
         proto = convert.convert_lightgbm(model, initial_types=inputs, zipmap=False)
     content: bytes = proto.SerializeToString()
     return content
+
+
+def _anonymous(booster: Any) -> None:
+    """The converter knows only columns f0, f1, … that hold numbers; truths are 0 and 1."""
+    booster.feature_names = None
+    booster.feature_types = None
 
 
 def _catboost(model: Any, spec: dict[str, Any]) -> bytes:

@@ -72,6 +72,17 @@ class TableStore(Protocol):
     ) -> Comparable:
         """Write the held-out rows whose fingerprint is in none of `seen`."""
 
+    def convert(self, table: Path, target: Path, *, text: Collection[str] = ()) -> None:
+        """The same rows in the form `target`'s ending names.
+
+        From CSV to Parquet a column becomes numbers, truths or times when all its cells are;
+        the columns in `text` stay text.
+
+        Raises:
+            DataError: a column that the other form cannot hold.
+            StorageError: the disk is full.
+        """
+
     def validate(self, table: Path, data: DataPolicy) -> Sequence[Check]:
         """Schema, ranges and completeness, one check a question."""
 

@@ -45,13 +45,21 @@ class OnnxEngine:
         """Not known to the runtime: the manifest says it."""
         return ()
 
+    @property
+    def gives_labels(self) -> bool:
+        """A second output means that the first one holds the labels."""
+        return len(self._outputs) > 1
+
     def values(self, batch: Batch) -> NDArray[Any]:
         return np.asarray(self._session.run(self._outputs[:1], self._feed(batch))[0])
 
     def probabilities(self, batch: Batch) -> NDArray[Any] | None:
         if len(self._outputs) == 1 and self._manifest.task is not Task.CLASSIFICATION:
             return None
-        return _table(self._session.run(self._outputs[-1:], self._feed(batch))[0])
+        found = _table(self._session.run(self._outputs[-1:], self._feed(batch))[0])
+        if len(self._outputs) == 1 and found.dtype.kind != "f":
+            return None
+        return _of_both(found)
 
     def _feed(self, batch: Batch) -> dict[str, NDArray[Any]]:
         if self._places is None:
@@ -142,6 +150,16 @@ def _table(probabilities: object) -> NDArray[Any]:
     if isinstance(probabilities, list):
         return np.array([list(row.values()) for row in probabilities])
     return np.asarray(probabilities)
+
+
+def _of_both(positive: NDArray[Any]) -> NDArray[Any]:
+    """Shape (n, 2) of the positive class's probabilities alone, shape (n,) or (n, 1)."""
+    if positive.ndim == 2 and positive.shape[1] != 1:
+        return positive
+    flat = positive.reshape(len(positive))
+    if ((flat < 0) | (flat > 1)).any():
+        _refuse("gives one number a row that is no probability: not between 0 and 1")
+    return np.stack([1 - flat, flat], axis=1)
 
 
 def _first_line(error: Exception) -> str:

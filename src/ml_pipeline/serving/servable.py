@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn, Protocol
 
+import numpy as np
 from numpy.typing import NDArray
 
 from ml_pipeline.domain.errors import DataError
@@ -32,6 +33,10 @@ class Engine(Protocol):
 
     def probabilities(self, batch: Batch) -> NDArray[Any] | None:
         """Probabilities, shape (n, classes); None when the model gives none."""
+
+    @property
+    def gives_labels(self) -> bool:
+        """Whether `values` are labels; of a classifier that gives none they are likelihoods."""
 
     @property
     def probability_labels(self) -> Sequence[Label]:
@@ -96,11 +101,23 @@ class Servable:
             reason = str(error).strip().splitlines() or [""]
             _refuse(f"failed: {type(error).__name__}: {reason[0][:300]}", error)
         if values.ndim == 2 and values.shape[1] == 1:
-            return values[:, 0]
-        if values.ndim == 2 and self.manifest.task is Task.CLASSIFICATION:
-            likeliest: NDArray[Any] = values.argmax(axis=1)
-            return likeliest
-        return values
+            values = values[:, 0]
+        if self.manifest.task is Task.REGRESSION or self._engine.gives_labels:
+            return values
+        return self._likeliest(values, output)
+
+    def _likeliest(self, values: NDArray[Any], output: Output) -> NDArray[Any]:
+        """Labels of likelihoods: a column a class, or the positive of two classes alone."""
+        if values.ndim == 1:
+            if values.dtype.kind != "f" or ((values < 0) | (values > 1)).any():
+                return values
+            positions = (values >= 0.5).astype(np.int64)
+        else:
+            positions = values.argmax(axis=1)
+        classes = self.manifest.classes
+        if output is Output.LABEL and len(classes) > int(positions.max()):
+            return np.array(classes, dtype=np.object_)[positions]
+        return positions
 
     def _position(self, label: str) -> float:
         try:
@@ -116,7 +133,8 @@ class Servable:
             _refuse("has not two classes, so that there is no one positive class")
         labels = list(self._engine.probability_labels or self.manifest.probability_labels)
         classes = self.manifest.classes
-        if not classes or not all(isinstance(label, str) for label in labels):
+        in_order = not self._engine.gives_labels  # then columns are as the project names them
+        if not classes or in_order or not all(isinstance(label, str) for label in labels):
             return probabilities[:, 1]
         return probabilities[:, (labels or sorted(classes)).index(classes[1])]
 

@@ -34,6 +34,11 @@ class SkopsEngine:
             threadpool_limits(limits=threads)
 
     @property
+    def gives_labels(self) -> bool:
+        """What `predict` of an estimator gives."""
+        return True
+
+    @property
     def probability_labels(self) -> Sequence[Label]:
         """The model's own classes."""
         classes: list[Label] = np.asarray(getattr(self._model, "classes_", [])).tolist()

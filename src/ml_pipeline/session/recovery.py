@@ -7,6 +7,8 @@ from typing import Any
 
 from ml_pipeline.adapters.local.evidence import (
     ROLLBACK,
+    ROLLBACK_FINISHED,
+    RUN_ABORTED,
     append_journal,
     newest_result,
     read_journal,
@@ -19,7 +21,6 @@ from ml_pipeline.ports.evidence import RunOptions
 from ml_pipeline.session import restoring
 from ml_pipeline.session.running import STARTED, Session
 
-ABORTED = "run-aborted"
 #: Journal lines of stages that touched what serves.
 _TOUCHED = {
     "staging-deploying",
@@ -43,7 +44,7 @@ def resume(session: Session, run_id: str, options: RunOptions) -> RunRecord:
             f"{run_id} is no run of stages that could be continued",
             remedy="End it with `ml-pipeline abort`, or run `ml-pipeline rollback` again.",
         )
-    if any(line.get("event") == ABORTED for line in read_journal(folder)):
+    if any(line.get("event") == RUN_ABORTED for line in read_journal(folder)):
         raise ConfigurationError(f"run {run_id} was aborted", remedy="Start a new run.")
     before = begun["options"]
     for name in ("source_digest", "settings_digest"):
@@ -93,7 +94,7 @@ def abort(session: Session, run_id: str | None) -> list[str]:
             bundles=session.wiring.bundles,
             clock=session.clock,
         )
-    append_journal(folder, session.clock, ABORTED, done=list(done))
+    append_journal(folder, session.clock, RUN_ABORTED, done=list(done))
     if not (folder / "run.json").is_file():
         _record_aborted(session, run_id, folder)
     return done
@@ -122,19 +123,26 @@ def _record_aborted(session: Session, run_id: str, folder: Path) -> None:
 
 
 def roll_back(session: Session, reason: str) -> str:
-    """Give traffic and alias back to the version that served before; a sentence."""
-    folder = session.wiring.runs.create(f"{ROLLBACK}{session.new_run_id()}")
+    """Give traffic and alias back to the version that served before; a sentence.
+
+    Raises:
+        ConfigurationError: there is none; nothing was begun.
+    """
+    wiring = session.wiring
+    champion, target = restoring.served_before(session.settings.model, wiring.registry)
+    folder = wiring.runs.create(f"{ROLLBACK}{session.new_run_id()}")
     append_journal(folder, session.clock, "rollback-started", reason=reason)
-    before, after = restoring.roll_back(
-        session.settings.model,
-        registry=session.wiring.registry,
-        router=session.wiring.router,
-        production_host=session.wiring.production_host,
-        bundles=session.wiring.bundles,
+    restoring.roll_back(
+        champion,
+        target,
+        registry=wiring.registry,
+        router=wiring.router,
+        production_host=wiring.production_host,
+        bundles=wiring.bundles,
         clock=session.clock,
     )
-    told = f"version {after.version} serves again instead of version {before.version}"
-    append_journal(folder, session.clock, "rollback-finished", message=told)
+    told = f"version {target.version} serves again instead of version {champion.version}"
+    append_journal(folder, session.clock, ROLLBACK_FINISHED, message=told)
     return told
 
 

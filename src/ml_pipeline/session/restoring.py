@@ -75,33 +75,48 @@ def restore_traffic(  # noqa: PLR0913 - the ports it puts in order
     return done
 
 
-def roll_back(
-    model: str,
+def served_before(model: str, registry: ModelRegistry) -> tuple[ModelVersion, ModelVersion]:
+    """The champion, and the version that served before it.
+
+    Raises:
+        ConfigurationError: there is no champion, or no earlier version that served is kept.
+    """
+    champion = registry.champion(model)
+    if champion is None:
+        raise ConfigurationError(
+            f"no version of {model} serves, so there is nothing to take back",
+            remedy="Release one with `ml-pipeline full-pipeline`.",
+        )
+    before = champion.tags.get(REPLACED)
+    if not before:
+        raise ConfigurationError(
+            f"version {champion.version} of {model} is the first that served",
+            remedy="Release a mended model with `ml-pipeline full-pipeline`.",
+        )
+    target = next((one for one in registry.versions(model) if one.version == before), None)
+    if target is None:
+        raise ConfigurationError(
+            f"version {before} of {model}, which served before {champion.version}, is not kept",
+            remedy="Release a mended model, and raise 'retention.keep' for the next time.",
+        )
+    return champion, target
+
+
+def roll_back(  # noqa: PLR0913 - the ports it puts in order
+    champion: ModelVersion,
+    target: ModelVersion,
     *,
     registry: ModelRegistry,
     router: TrafficRouter,
     production_host: ModelHost,
     bundles: Bundles,
     clock: Clock,
-) -> tuple[ModelVersion, ModelVersion]:
-    """Give traffic and alias back to the version that served before; (from, to).
-
-    Raises:
-        ConfigurationError: no earlier version that served is kept.
-    """
-    champion = registry.champion(model)
-    before = champion.tags.get(REPLACED) if champion else None
-    target = next((one for one in registry.versions(model) if one.version == before), None)
-    if champion is None or target is None:
-        raise ConfigurationError(
-            f"the version of {model} that served before is not kept",
-            remedy="Raise 'retention.keep', or release a mended model.",
-        )
+) -> None:
+    """Give traffic and alias of `champion` back to `target`, which served before."""
     slot = _deployed(target, production_host, bundles, clock)
     router.set_weights({slot: 100})
-    registry.set_alias(model, CHAMPION, target.version)
-    registry.tag(model, champion.version, {WITHDRAWN_AT: clock.now().isoformat()})
-    return champion, target
+    registry.set_alias(target.model, CHAMPION, target.version)
+    registry.tag(champion.model, champion.version, {WITHDRAWN_AT: clock.now().isoformat()})
 
 
 def _deployed(version: ModelVersion, host: ModelHost, bundles: Bundles, clock: Clock) -> str:

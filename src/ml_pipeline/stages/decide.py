@@ -35,6 +35,7 @@ def run(
         champion_since=champion.created_at if champion else None,
         judged_in=_judged_in(stage, runs, options),
         last_trained=_last_trained(runs, training, project, stage.run_id, options),
+        last_failed=_last_failed(stage, runs, options),
         running_jobs=[
             job.ref.name for job in training.running(project) if job.run_id != stage.run_id
         ],
@@ -60,6 +61,19 @@ def _judged_in(stage: StageFolder, runs: RunStore, options: RunOptions) -> str |
         if record.outcome in _VERDICTS and _of(record) == ours:
             return record.run_id
     return None
+
+
+def _last_failed(stage: StageFolder, runs: RunStore, options: RunOptions) -> bool:
+    """Whether the newest run that trained gave no answer, nor would give ours."""
+    ours = _asked(
+        options.source_digest, options.settings_digest, stage.result("fetch-data").artifacts
+    )
+    for record in runs.history():
+        if any(result.stage == "train" for result in record.stages):
+            if record.outcome is Outcome.INTERRUPTED:
+                return True
+            return record.outcome not in _VERDICTS and _of(record) != ours
+    return False
 
 
 def _asked(source: object, settings: object, artifacts: object) -> tuple[object, ...]:

@@ -11,12 +11,12 @@ from pydantic import JsonValue
 from ml_pipeline.domain.commands import fill
 from ml_pipeline.domain.errors import ConfigurationError, DataError
 from ml_pipeline.domain.evidence import StageOutcome, Status
-from ml_pipeline.domain.policies.data import DataPolicy
+from ml_pipeline.domain.policies.data import DataFormat, DataPolicy
 from ml_pipeline.ports.evidence import Memo, RunOptions, StageFolder
 from ml_pipeline.ports.runner import ProjectRunner, run_or_fail
 from ml_pipeline.ports.tables import Split, TableStore
 
-ROWS = "rows.csv"
+ROWS = "rows"
 TRAINING = "training.csv"
 HOLDOUT = "holdout.csv"
 FINGERPRINTS = "training.fingerprints"
@@ -41,10 +41,13 @@ def run(
     """
     raw = _fetched(stage, source, data, runner)
     key = _key(raw, data, options)
-    names = (raw.name, TRAINING, HOLDOUT, FINGERPRINTS, SPLIT, *((ROWS,) if data.prepare else ()))
+    prepared = f"{ROWS}.{data.format}"
+    names = [raw.name, TRAINING, HOLDOUT, FINGERPRINTS, SPLIT]
+    names += [prepared] if data.prepare else []
+    names += [given_to_training(data)] if data.format is not DataFormat.CSV else []
     kept = memo.get("split", key)
     if kept is None:
-        rows = _prepared(stage, raw, data, runner)
+        rows = _prepared(stage, raw, data, runner, tables)
         _split(stage, rows, data, tables, options)
         files = [stage.path / name for name in names]
         memo.put("split", key, files, stage.path)
@@ -57,8 +60,13 @@ def run(
         status=Status.PASSED,
         message=message + (f" from {told['cutoff']}" if told["cutoff"] else " by key"),
         artifacts=tuple(stage.path / name for name in names),
-        values={**told, "table": ROWS if data.prepare else raw.name},
+        values={**told, "table": prepared if data.prepare else raw.name},
     )
+
+
+def given_to_training(data: DataPolicy) -> str:
+    """The name of the training rows as the project's training reads them."""
+    return f"training.{data.format}"
 
 
 def _fetched(stage: StageFolder, source: Path, data: DataPolicy, runner: ProjectRunner) -> Path:
@@ -72,21 +80,33 @@ def _fetched(stage: StageFolder, source: Path, data: DataPolicy, runner: Project
         target = stage.path / ("fetched" + (".parquet" if origin.suffix == ".parquet" else ".csv"))
         shutil.copyfile(origin, target)
         return target
-    target = stage.path / "fetched.csv"
+    target = stage.path / f"fetched.{data.format}"
     argv = fill(data.fetch or (), output=target, cutoff=data.cutoff or "")
     log = stage.path / "fetch.log"
     run_or_fail(runner, argv, log=log, key="data.fetch", time_limit_s=_TIME_LIMIT_S)
     return _written(target, "data.fetch")
 
 
-def _prepared(stage: StageFolder, raw: Path, data: DataPolicy, runner: ProjectRunner) -> Path:
+def _prepared(
+    stage: StageFolder, raw: Path, data: DataPolicy, runner: ProjectRunner, tables: TableStore
+) -> Path:
     if data.prepare is None:
         return raw
-    target = stage.path / ROWS
+    target = stage.path / f"{ROWS}.{data.format}"
+    raw = _as_asked(raw, stage, data, tables)
     argv = fill(data.prepare, input=raw, output=target)
     log = stage.path / "prepare.log"
     run_or_fail(runner, argv, log=log, key="data.prepare", time_limit_s=_TIME_LIMIT_S)
     return _written(target, "data.prepare")
+
+
+def _as_asked(raw: Path, stage: StageFolder, data: DataPolicy, tables: TableStore) -> Path:
+    """The rows of `data.path` in the form that the project's own commands read."""
+    if raw.suffix == f".{data.format}":
+        return raw
+    target = stage.path / f"fetched-as.{data.format}"
+    tables.convert(raw, target, text=data.text_columns)
+    return target
 
 
 def _written(target: Path, key: str) -> Path:
@@ -102,14 +122,20 @@ def _split(
     stage: StageFolder, rows: Path, data: DataPolicy, tables: TableStore, options: RunOptions
 ) -> None:
     tables.check_columns(rows, data)
+    given = stage.path / given_to_training(data)
+    # Types are lost in CSV: rows that have some are split with them, and written as CSV after.
+    typed = rows.suffix == given.suffix
     split = tables.split(
         rows,
         data,
-        training=stage.path / TRAINING,
+        training=given if typed else stage.path / TRAINING,
         holdout=stage.path / HOLDOUT,
         fingerprints=stage.path / FINGERPRINTS,
         cutoff=options.cutoff or data.cutoff,
     )
+    if given.name != TRAINING:
+        first, second = (given, stage.path / TRAINING) if typed else (stage.path / TRAINING, given)
+        tables.convert(first, second, text=data.text_columns)
     _write(stage.path / SPLIT, split)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from ml_pipeline.domain.commands import fill, hyperparameter_words
 from ml_pipeline.domain.errors import DataError
 from ml_pipeline.domain.evidence import Check, StageOutcome, judged
-from ml_pipeline.domain.metrics import read
+from ml_pipeline.domain.metrics import needs_probabilities, read
 from ml_pipeline.domain.policies.data import DataPolicy
 from ml_pipeline.domain.policies.gate import MetricPolicy
 from ml_pipeline.domain.policies.training import Hyperparameter, TrainPolicy
@@ -15,6 +15,7 @@ from ml_pipeline.ports.evidence import StageFolder
 from ml_pipeline.ports.models import TrainedModels
 from ml_pipeline.ports.runner import ProjectRunner, run_or_fail
 from ml_pipeline.ports.tables import TableStore
+from ml_pipeline.stages.fetch_data import given_to_training
 
 _PREDICTED_ROWS = 3
 _DATA_LIMIT_S = 600
@@ -53,7 +54,16 @@ def run(
         if not all(check.passed for check in checks):
             return _outcome(stage, checks)
         artifact = output / train.artifact
-        predictions.append(trained.predict(artifact, few, data=data, train=train, work=output))
+        predictions.append(
+            trained.predict(
+                artifact,
+                few,
+                data=data,
+                train=train,
+                work=output,
+                probabilities=needs_probabilities(metric.name),
+            )
+        )
     checks += _predicted(predictions, metric)
     return _outcome(stage, checks)
 
@@ -73,12 +83,12 @@ def _rows(
     runner: ProjectRunner,
     tables: TableStore,
 ) -> Path:
-    rows = stage.path / "smoke.csv"
+    rows = stage.path / f"smoke.{data.format}"
     if data.generate is None:
-        training = stage.file("fetch-data", "training.csv")
+        training = stage.file("fetch-data", given_to_training(data))
         tables.sample(training, rows, rows=train.smoke_rows, seed=train.smoke_seed)
         return rows
-    made = stage.path / "generated.csv" if data.prepare else rows
+    made = stage.path / f"generated.{data.format}" if data.prepare else rows
     argv = fill(data.generate, rows=train.smoke_rows, output=made, seed=train.smoke_seed)
     log = stage.path / "generate.log"
     run_or_fail(runner, argv, log=log, key="data.generate", time_limit_s=_DATA_LIMIT_S)

@@ -8,6 +8,7 @@ from ml_pipeline.domain.commands import hyperparameter_words
 from ml_pipeline.domain.errors import DataError, PipelineError, TimeLimitError
 from ml_pipeline.domain.evidence import Check, StageOutcome, Status
 from ml_pipeline.domain.metrics import read
+from ml_pipeline.domain.policies.data import DataPolicy
 from ml_pipeline.domain.policies.gate import MetricPolicy
 from ml_pipeline.domain.policies.training import Hyperparameter, TrainPolicy
 from ml_pipeline.ports.clock import Clock
@@ -20,6 +21,7 @@ from ml_pipeline.ports.training import (
     TrainingRequest,
     cancel_and_see,
 )
+from ml_pipeline.stages.fetch_data import given_to_training
 
 #: A pace up to this is that of a platform on this machine, in seconds.
 _NEAR_S = 5
@@ -32,6 +34,7 @@ def run(
     stage: StageFolder,
     source: Path,
     project: str,
+    data: DataPolicy,
     train: TrainPolicy,
     metric: MetricPolicy,
     hyperparameters: Mapping[str, Hyperparameter],
@@ -42,7 +45,7 @@ def run(
     """Submit, wait and bring the model home; whatever stops the wait also stops the job."""
     job = _earlier(project, stage, training)
     if job is None:
-        request = request_of(stage, source, project, train, hyperparameters)
+        request = request_of(stage, source, project, data, train, hyperparameters)
         stage.journal("job-submitting", run=request.run_id, job_attempt=request.attempt)
         job = training.submit(request)
     stage.journal("job-submitted", platform=job.platform, job=job.name, url=training.url(job))
@@ -62,6 +65,7 @@ def request_of(
     stage: StageFolder,
     source: Path,
     project: str,
+    data: DataPolicy,
     train: TrainPolicy,
     hyperparameters: Mapping[str, Hyperparameter],
 ) -> TrainingRequest:
@@ -72,7 +76,7 @@ def request_of(
         run_id=stage.run_id,
         attempt=stage.attempt,
         source=source,
-        data=stage.file("fetch-data", "training.csv"),
+        data=stage.file("fetch-data", given_to_training(data)),
         argv=(*train.command, *words),
         artifact=train.artifact,
         metrics=train.metrics,

@@ -20,7 +20,10 @@ from ml_pipeline.ports.evidence import Folder
 RESULT = "result.json"
 RECORD = "run.json"
 JOURNAL = "journal.jsonl"
+#: What the folder of a rollback is called before its id, and the journal lines that end things.
 ROLLBACK = "rollback-"
+ROLLBACK_FINISHED = "rollback-finished"
+RUN_ABORTED = "run-aborted"
 M = TypeVar("M", bound=BaseModel)
 
 

@@ -95,6 +95,12 @@ class PolarsTables:
         tables_files.write(frame[np.sort(drawn)], target)
         return count
 
+    def convert(self, table: Path, target: Path, *, text: Collection[str] = ()) -> None:
+        frame = tables_files.read(table)
+        if tables_files.is_parquet(target) and not tables_files.is_parquet(table):
+            frame = tables_files.inferred(frame, text)
+        tables_files.write(frame, target)
+
     def column(self, table: Path, name: str, classes: Sequence[str] = ()) -> Sequence[float]:
         column = tables_files.column(tables_files.read(table), name, table)
         values: list[float] = _numbers(column, classes, table).tolist()

@@ -7,7 +7,7 @@ one file to another (`split`, `comparable`, `sample`) leave it as they came: `00
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 import polars as pl
@@ -32,7 +32,7 @@ def read(path: Path) -> pl.DataFrame:
             f"{path} cannot be read: {error.strerror or error}",
             remedy="Correct the path, or have the command write it.",
         ) from error
-    frame = _parquet(path, content) if _is_parquet(path) else _csv(path, content)
+    frame = _parquet(path, content) if is_parquet(path) else _csv(path, content)
     if frame.height == 0:
         raise DataError(f"{path} has no rows", remedy="Fetch at least one row.")
     return frame
@@ -46,7 +46,7 @@ def write(frame: pl.DataFrame, path: Path) -> None:
         StorageError: the disk is full or the folder is not writable.
     """
     try:
-        if _is_parquet(path):
+        if is_parquet(path):
             buffer = io.BytesIO()
             frame.write_parquet(buffer)
             path.write_bytes(buffer.getbuffer())
@@ -57,6 +57,17 @@ def write(frame: pl.DataFrame, path: Path) -> None:
             f"{path} cannot be written: {error.strerror or error}",
             remedy="Free disk space, or make the folder writable.",
         ) from error
+
+
+def inferred(frame: pl.DataFrame, text: Collection[str]) -> pl.DataFrame:
+    """A frame of text cells with the types that all cells of a column have; `text` stay text."""
+    as_they_are = {name: pl.String for name in frame.columns if name in text}
+    return pl.read_csv(
+        frame.write_csv().encode(),
+        infer_schema_length=None,
+        schema_overrides=as_they_are,
+        try_parse_dates=True,
+    )
 
 
 def column(frame: pl.DataFrame, name: str, path: Path) -> pl.Series:
@@ -85,7 +96,8 @@ def require(frame: pl.DataFrame, names: Sequence[str], path: Path) -> pl.DataFra
     raise DataError(f"{path} lacks {listed}; its columns are {there}", remedy=remedy)
 
 
-def _is_parquet(path: Path) -> bool:
+def is_parquet(path: Path) -> bool:
+    """Whether a file's ending says Parquet."""
     return path.suffix.lower() == PARQUET
 
 

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from ml_pipeline.ports.models import TrainedModels
 
 _ONNX = ".onnx"
+#: Artifacts that hold an estimator of scikit-learn's kind.
+_SKOPS_ABLE = frozenset({".skops", ".pkl", ".pickle", ".joblib"})
 _EXPORT_LIMIT_S = 1800.0
 
 
@@ -61,9 +63,14 @@ class LocalTrainedModels:
     Args:
         runner: the project's environment.
         packaged: packages, to compare with.
+        classifies: the project's metric is one of classes; an ONNX file does not say so itself
+            when all it gives is a probability.
     """
 
-    def __init__(self, *, runner: ProjectRunner, packaged: PackagedModels) -> None:
+    def __init__(
+        self, *, runner: ProjectRunner, packaged: PackagedModels, classifies: bool = False
+    ) -> None:
+        self._classifies = classifies
         self._programs = ModelPrograms(runner)
         self._runner = runner
         self._packaged = packaged
@@ -82,7 +89,7 @@ class LocalTrainedModels:
         if artifact.suffix.lower() == _ONNX:
             with working_folder(work, "predict") as folder:
                 package = folder / "package"
-                write_package(package, artifact, _onnx_facts(model))
+                write_package(package, artifact, self._onnx_facts(model))
                 return self._packaged.predict(package, rows, probabilities=probabilities)
         answer = self._programs.predict(model, rows, work)
         return answer.positive(data) if probabilities else answer.positions(data)
@@ -104,7 +111,7 @@ class LocalTrainedModels:
             take_rows(rows, few, columns=data.features, limit=package.parity_rows)
             if artifact.suffix.lower() == _ONNX:
                 _refuse_onnx_as(package.format)
-                write_package(target, artifact, _onnx_facts(model))
+                write_package(target, artifact, self._onnx_facts(model))
                 self._packaged.predict(target, few)
             else:
                 self._convert(
@@ -118,6 +125,12 @@ class LocalTrainedModels:
                     )
                 )
         return self._packaged.describe(target)
+
+    def _onnx_facts(self, model: ProjectModel) -> Mapping[str, Any]:
+        """Of an artifact that is served as it is: the same file cannot differ from itself."""
+        classifies = self._classifies or model.data.classes
+        task = "classification" if classifies else task_of(model.artifact.read_bytes())
+        return _facts(model, task) | {"format": PackageFormat.ONNX, "worst_difference": 0.0}
 
     def _convert(self, order: _Order) -> None:
         """Write the first servable form that predicts what the trained model does."""
@@ -140,8 +153,8 @@ class LocalTrainedModels:
         raise DataError(
             f"the packaged model does not predict what {order.model.artifact.name} does: "
             + "; ".join(faults),
-            remedy="Set package.format to 'skops', or raise package.parity_tolerance if "
-            "the difference is harmless.",
+            remedy=_other_form(order)
+            + " raise 'package.parity_tolerance' if the difference is harmless.",
         )
 
     def _forms(self, order: _Order) -> tuple[list[tuple[str, Path]], dict[str, str]]:
@@ -192,10 +205,11 @@ def _facts(model: ProjectModel, task: str) -> dict[str, Any]:
     }
 
 
-def _onnx_facts(model: ProjectModel) -> Mapping[str, Any]:
-    """Of an artifact that is served as it is: the same file cannot differ from itself."""
-    task = "classification" if model.data.classes else task_of(model.artifact.read_bytes())
-    return _facts(model, task) | {"format": PackageFormat.ONNX, "worst_difference": 0.0}
+def _other_form(order: _Order) -> str:
+    """What else could be tried: skops knows no boosters, and may be what was just tried."""
+    if order.package.format == PackageFormat.ONNX and order.model.artifact.suffix in _SKOPS_ABLE:
+        return "Set 'package.format' to \"skops\", or"
+    return "Give 'package.export' a command that writes ONNX, or"
 
 
 def _refuse_onnx_as(wanted: str) -> None:

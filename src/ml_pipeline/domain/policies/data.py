@@ -36,6 +36,13 @@ class ColumnPolicy(Policy):
     unique: bool = False
 
 
+class DataFormat(StrEnum):
+    """What the files are that the project's own commands read and write."""
+
+    CSV = "csv"
+    PARQUET = "parquet"
+
+
 class DataPolicy(Policy):
     """`[data]`: exactly one of `path` and `fetch`.
 
@@ -45,8 +52,10 @@ class DataPolicy(Policy):
 
     #: the rows' file, CSV or Parquet, relative to the project
     path: str | None = None
-    #: the command that brings the rows as CSV; instead of `path`
+    #: the command that brings the rows; instead of `path`
     fetch: Argv | None = None
+    #: what the project's commands are handed as `{data}` and `{input}` and write as `{output}`
+    format: DataFormat = DataFormat.CSV
     #: raw rows in, rows with the columns training and serving use out
     prepare: Argv | None = None
     #: makes `{rows}` synthetic rows for smoke training; without it rows are sampled

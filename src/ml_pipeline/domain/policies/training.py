@@ -54,7 +54,7 @@ class ChecksPolicy(Policy):
 class TrainPolicy(Policy):
     """`[train]`: the training command with `{data}` (a file) and `{output}` (a folder).
 
-    It exits 0 and leaves `artifact` and `metrics` (flat JSON, name to number) in `{output}`.
+    It exits 0 and leaves `artifact` and `metrics` (a JSON object of names and numbers) in `{output}`.
     """
 
     #: the training; must hold `{data}` and `{output}`, hyperparameters are appended
@@ -63,7 +63,7 @@ class TrainPolicy(Policy):
     hyperparameter_style: HyperparameterStyle = HyperparameterStyle.DASHED
     #: the model's file in `{output}`
     artifact: str = "model.skops"
-    #: the metrics' file in `{output}`, JSON with names and numbers
+    #: the metrics' file in `{output}`; nested ones go by their path, as in `valid.mae`
     metrics: str = "metrics.json"
     #: key of the model in the artifact when that is a mapping (the FreshMart convention)
     model_key: str = "model"
