@@ -54,7 +54,7 @@ class ChecksPolicy(Policy):
 class TrainPolicy(Policy):
     """`[train]`: the training command with `{data}` (a file) and `{output}` (a folder).
 
-    It exits 0 and leaves `artifact` and `metrics` (a JSON object of names and numbers) in `{output}`.
+    It exits 0 and leaves `artifact` and `metrics` (JSON, names and numbers) in `{output}`.
     """
 
     #: the training; must hold `{data}` and `{output}`, hyperparameters are appended
