@@ -1,7 +1,30 @@
 """What holds for every test."""
 
+import os
+
+import pytest
 from hypothesis import settings
 
 # No test is red because the machine was busy.
 settings.register_profile("suite", deadline=None)
 settings.load_profile("suite")
+
+#: What chooses a cloud, an identity or a project; a test that leaves one behind breaks another.
+_TELLING = (
+    "AWS_", "AZURE", "IDENTITY_", "MSI_", "GOOGLE_", "STORAGE_EMULATOR", "ML_", "MLFLOW_",
+    "REQUESTS_CA", "SSL_CERT", "NO_PROXY", "HOME", "PATH", "VIRTUAL_ENV",
+)  # fmt: skip
+
+
+def _told() -> dict[str, str]:
+    ours = os.environ  # noqa: TID251 - to see what tests leave in it
+    return {key: value for key, value in ours.items() if key.startswith(_TELLING)} | {
+        "working folder": os.getcwd()  # noqa: PTH109 - a text to compare
+    }
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _environment_is_left_as_it_was_found():
+    before = _told()
+    yield
+    assert _told() == before

@@ -53,6 +53,11 @@ class Wiring:
             return getattr(self, name)
         raise LookupError(f"stage {folder.stage} asks for {name!r}, which nothing provides")
 
+    def close(self) -> None:
+        """Give back the platform's connections, if any was made."""
+        if "parts" in vars(self):
+            self.parts.close()
+
     @cached_property
     def project(self) -> str:
         """The name jobs and evidence carry."""

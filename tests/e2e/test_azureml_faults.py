@@ -23,12 +23,12 @@ pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("azureml")]
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch):
     """Retries without a Retry-After follow at once."""
-    monkeypatch.setitem(client._RETRIES, "read_timeout", 2)
+    monkeypatch.setitem(client._LIMITS_S, "read_timeout", 2)
     init = client.Workspace.__init__
     monkeypatch.setattr(
         client.Workspace,
         "__init__",
-        lambda self, policy, clock: init(self, policy, clock, backoff_factor=0.01),
+        lambda self, policy, clock, **_: init(self, policy, clock, backoff_factor=0.01),
     )
 
 
@@ -43,6 +43,7 @@ def case(tmp_path):
 def world(tmp_path_factory):
     """One workspace with champion `c1`; tests leave it as it was."""
     made = AzuremlWorld(tmp_path_factory.mktemp("azureml"))
+    made.up()
     made.deploy("c1")
     made.router.set_weights({"c1": 100})
     yield made

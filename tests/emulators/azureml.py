@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 if __name__ == "__main__":
@@ -108,6 +109,8 @@ class AzuremlEmulator:
         #: share of requests a deployment answers with 500, by `endpoint/deployment`
         self.errors: dict[str, float] = {}
         self.new_job: Callable[[Job], None] = lambda _job: None
+        #: what used it, and is to let go of it before it stops
+        self.users: list[Any] = []
         self.lock = threading.RLock()
         (root / "tls").mkdir(parents=True, exist_ok=True)
         self.cert, key = certificate(root / "tls")
@@ -120,10 +123,12 @@ class AzuremlEmulator:
     # --- for tests
 
     def start(self) -> "AzuremlEmulator":
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
         return self
 
     def stop(self) -> None:
+        for user in self.users:
+            user.close()
         self.server.shutdown()
         self.server.server_close()
         for job in self.jobs.values():

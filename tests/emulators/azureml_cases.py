@@ -10,13 +10,14 @@ from pathlib import Path
 import httpx
 import pytest
 
+from ml_pipeline.adapters.azureml.client import Workspace
 from ml_pipeline.adapters.azureml.parts import AzuremlParts
 from ml_pipeline.adapters.local.clock import HostClock
 from ml_pipeline.domain.policies.cloud_azureml import AzuremlPolicy
 from ml_pipeline.ports.platform import PlatformOrder
 from ml_pipeline.ports.registry import ModelVersion
 from ml_pipeline.ports.training import TrainingRequest
-from tests.emulators.azureml import CONTAINER, AzuremlEmulator, Image
+from tests.emulators.azureml import CONTAINER, SUBSCRIPTION, AzuremlEmulator, Image
 from tests.fakes.platforms import BODY, STAND_IN, eventually, fill
 from tests.fakes.processes import eventually as seen
 from tests.fakes.projects import write_files
@@ -36,6 +37,8 @@ def workspace(folder: Path, **more) -> Iterator[AzuremlEmulator]:
     more = {"latency_s": 0.02, **more}
     with pytest.MonkeyPatch.context() as patch:
         emulator = AzuremlEmulator(folder / "azure", image, **more).start()
+        # the SDK writes the cloud's name here; set first, so that it is taken away again
+        patch.setenv("AZUREML_CURRENT_CLOUD", "AzureCloud")
         for key, value in emulator.environment().items():
             patch.setenv(key, value)
         try:
@@ -47,12 +50,14 @@ def workspace(folder: Path, **more) -> Iterator[AzuremlEmulator]:
 
 def parts_of(emulator: AzuremlEmulator, *, model: str = "m", clock=None, **policy) -> AzuremlParts:
     """The adapters, as a machine has them that has not seen the workspace before."""
-    return AzuremlParts(
+    made = AzuremlParts(
         order=PlatformOrder(
             model=model, state=emulator.root / "state", clock=clock or HostClock(), environ={}
         ),
         policy=AzuremlPolicy(**emulator.settings(**policy)),
     )
+    emulator.users.append(made)
+    return made
 
 
 class _Case:
@@ -148,17 +153,26 @@ class AzuremlWorld:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.clock = _EdgeClock()
-        self._open = workspace(
-            folder, server=Path(STAND_IN), period_s=PERIOD_S, late_s=0.1, latency_s=0.02
-        )
-        self.emulator = self._open.__enter__()
-        parts = parts_of(self.emulator, metrics_delay_s=0.3)
+        # nobody listens there until `up`
+        policy = AzuremlPolicy(
+            subscription=SUBSCRIPTION, resource_group="rg", workspace="nowhere", image="shop:1",
+            endpoint_url="https://127.0.0.1:9",
+        )  # fmt: skip
+        order = PlatformOrder(model="m", state=folder, clock=self.clock, environ={})
+        self._take(AzuremlParts(order=order, policy=policy))
+        vars(self.parts)["_workspace"] = Workspace(policy, self.clock, backoff_factor=0.01)
+
+    def _take(self, parts: AzuremlParts) -> None:
         self.parts = parts
         self.staging, self.production = parts.staging_host, parts.production_host
         self.router, self.traffic = parts.router, parts.traffic
 
     def up(self) -> None:
-        """It is up."""
+        self._open = workspace(
+            self.folder, server=Path(STAND_IN), period_s=PERIOD_S, late_s=0.1, latency_s=0.02
+        )
+        self.emulator = self._open.__enter__()
+        self._take(parts_of(self.emulator, metrics_delay_s=0.3))
 
     def down(self) -> None:
         self._open.__exit__(None, None, None)

@@ -2,17 +2,17 @@
 
 import atexit
 import json
-import os
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
+import boto3
 import httpx
 
 from ml_pipeline.adapters.local.clock import HostClock
@@ -53,10 +53,13 @@ class Emulated:
         assert ready.exists(), (Path(self._place.name) / "log.txt").read_text()
         self.url = json.loads(ready.read_text())["url"]
         self._http = httpx.Client(trust_env=False, timeout=60)
-        os.environ.update(CREDENTIALS)  # the SDK reads them there only
+        #: doors that were opened to it
+        self.users: list[Any] = []
 
     def end(self) -> None:
         if self._process.poll() is None:
+            self._let_go()
+            _clients_on(self.url).close()
             self._process.terminate()
             self._process.wait(60)
             self._process.stdin.close()
@@ -75,8 +78,13 @@ class Emulated:
         """The next calls, jobs and changes go wrong like this."""
         self.ask("faults", list(faults))
 
+    def _let_go(self) -> None:
+        while self.users:
+            self.users.pop().close()
+
     def fresh(self, **settings: object) -> "Emulated":
         """An account nobody has used, with a bucket."""
+        self._let_go()
         self.ask("reset")
         self.ask("settings", {"delay_s": 0.1, "publish_s": 0.3, "server": "", **settings})
         parts_on(self.url)._clients.call("s3", "create_bucket", Bucket=BUCKET)
@@ -105,12 +113,25 @@ def parts_on(url: str, folder: Path = Path("unused"), **more: Any) -> SageMakerP
     parts = SageMakerParts(order=order, policy=policy)
     # They know nothing of an account, and reading AWS's model takes a second each time.
     vars(parts)["_clients"] = _clients_on(url)
+    emulated().users.append(parts._proxy)
     return parts
+
+
+class _Known(Clients):
+    """Clients with the emulator's credentials, which the SDK would look for in the environment."""
+
+    @cached_property
+    def session(self) -> boto3.Session:
+        return boto3.Session(
+            aws_access_key_id=CREDENTIALS["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
+            region_name=CREDENTIALS["AWS_DEFAULT_REGION"],
+        )
 
 
 @cache
 def _clients_on(url: str) -> Clients:
-    return Clients(SageMakerPolicy(region="us-east-1", endpoint_url=url), _Hasty())
+    return _Known(SageMakerPolicy(region="us-east-1", endpoint_url=url), _Hasty())
 
 
 class _Hasty(HostClock):

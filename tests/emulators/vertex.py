@@ -148,6 +148,8 @@ class VertexEmulator:
         self.project_env = project_env
         self.faults, self.tokens = Faults(), Tokens()
         self.failing: dict[int, str] = {}
+        #: what used it, and is to let go of it before it stops
+        self.users: list[Any] = []
         self._numbers = itertools.count(1001)
         self.jobs, self.models, self.endpoints = Jobs(self), Models(self), Endpoints(self)
         self.operations, self.metrics = Operations(self), Metrics(self, period_s, delay_s)
@@ -168,7 +170,7 @@ class VertexEmulator:
         self._web = WebServer(("127.0.0.1", port), Handler)
         self._web.world = self
         self.url = f"http://127.0.0.1:{self._web.server_address[1]}"
-        threading.Thread(target=self._web.serve_forever, daemon=True).start()
+        threading.Thread(target=self._web.serve_forever, args=(0.05,), daemon=True).start()
         self._ended = threading.Event()
         threading.Thread(target=self.operations.go_on, args=(self._ended,), daemon=True).start()
         self._grpc = grpc.server(futures.ThreadPoolExecutor(16))
@@ -185,6 +187,8 @@ class VertexEmulator:
         self._grpc.start()
 
     def stop(self) -> None:
+        for user in self.users:
+            user.close()
         self._ended.set()
         self._grpc.stop(None).wait()
         self._web.shutdown()

@@ -37,7 +37,9 @@ def parts_of(emulator: VertexEmulator, folder: Path, model: str = "m", **more: A
     order = PlatformOrder(
         model=model, state=folder / "state", clock=HostClock(20), environ={}, trusted_types=()
     )
-    return VertexParts(order=order, policy=policy)
+    made = VertexParts(order=order, policy=policy)
+    emulator.users.append(made)
+    return made
 
 
 def emulator_in(folder: Path, **options: Any) -> VertexEmulator:

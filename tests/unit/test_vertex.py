@@ -1,8 +1,6 @@
 """Vertex AI's own words in ours: states, names, leases, latencies."""
 
 import re
-import subprocess
-import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -126,31 +124,3 @@ def test_the_page_lists_the_permissions_of_exactly_the_calls_that_are_made():
     made = {"".join(word.title() for word in one.split("_")) for one in calls}
     made |= {"rawPredict", "GetOperation", "CancelOperation"}
     assert listed == made
-
-
-def test_choosing_vertex_imports_no_other_cloud_and_not_the_slow_level():
-    code = (
-        "import sys\n"
-        "import ml_pipeline.adapters.vertex.training, ml_pipeline.adapters.vertex.host\n"
-        "import ml_pipeline.adapters.vertex.registry, ml_pipeline.adapters.vertex.traffic\n"
-        "others = {'boto3', 'azure.ai.ml', 'sagemaker', 'mlflow', 'google.cloud.aiplatform'}\n"
-        "assert not others & set(sys.modules), others & set(sys.modules)\n"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-
-
-def test_without_the_extra_the_error_says_how_to_install_it():
-    code = (
-        "import sys\n"
-        "sys.modules['google.cloud.aiplatform_v1'] = None\n"
-        "from ml_pipeline.domain.errors import ConfigurationError\n"
-        "try:\n"
-        "    import ml_pipeline.adapters.vertex.client\n"
-        "except ConfigurationError as error:\n"
-        "    assert 'ml-pipeline[vertex]' in error.remedy, error.remedy\n"
-        "else:\n"
-        "    raise SystemExit('it was imported')\n"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr

@@ -94,11 +94,22 @@ class Bench:
     limit_s: float = 1800
     poll_s: float = 15
     _jobs: dict[str, JobRef] = field(default_factory=dict)
+    _machines: list[PlatformParts] = field(default_factory=list)
 
     @cached_property
     def parts(self) -> PlatformParts:
         """The adapters this machine works with."""
-        return self.fresh()
+        return self.another()
+
+    def another(self) -> PlatformParts:
+        """The adapters of one more machine."""
+        self._machines.append(self.fresh())
+        return self._machines[-1]
+
+    def close(self) -> None:
+        """Give back the connections of all of them."""
+        while self._machines:
+            self._machines.pop().close()
 
     def request(self, behaviour: str, metrics: str = METRICS) -> TrainingRequest:
         """A training that does as told: succeed, fail or hang. Each is a run of its own."""

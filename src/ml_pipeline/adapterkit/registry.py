@@ -18,7 +18,7 @@ def the_same_run_registers_a_bundle_once(bench: Bench) -> None:
     """The same run registers the same bundle once; another run makes a newer version."""
     first, again, second = bench.version(), bench.version(), bench.version("two")
     expect(again == first, f"version {again.version} besides {first.version}")
-    listed = [one.version for one in bench.fresh().registry.versions(bench.model)]
+    listed = [one.version for one in bench.another().registry.versions(bench.model)]
     expect(listed[:2] != [first.version, second.version], "the oldest comes first")
     expect({first.version, second.version} <= set(listed), f"listed are {listed}")
 
@@ -50,7 +50,7 @@ def an_alias_is_at_one_version_only(bench: Bench) -> None:
     registry.set_alias(bench.model, CHALLENGER, second.version)
     for one in (first, second):
         registry.set_alias(bench.model, CHAMPION, one.version)
-        champion = bench.fresh().registry.champion(bench.model)
+        champion = bench.another().registry.champion(bench.model)
         expect(champion and champion.version == one.version, f"champion is {champion}")
     expect(_again(bench, second).aliases == {CHAMPION, CHALLENGER}, "an alias was lost")
     expect(not _again(bench, first).aliases, "an alias is at two versions")
@@ -89,14 +89,14 @@ def the_champion_is_never_archived(bench: Bench) -> None:
     registry.set_alias(bench.model, CHAMPION, keep.version)
     expect_error(PlatformRefusedError, lambda: registry.archive(bench.model, keep.version))
     registry.archive(bench.model, old.version)
-    left = {one.version for one in bench.fresh().registry.versions(bench.model)}
+    left = {one.version for one in bench.another().registry.versions(bench.model)}
     expect(old.version not in left, "the archived version is listed")
     expect(keep.version in left, "the champion is not listed")
 
 
 def _again(bench: Bench, version: ModelVersion) -> ModelVersion:
     """The version as another machine reads it."""
-    listed = bench.fresh().registry.versions(bench.model)
+    listed = bench.another().registry.versions(bench.model)
     found = [one for one in listed if one.version == version.version]
     expect(len(found) == 1, f"version {version.version} is listed {len(found)} times")
     return found[0]

@@ -38,7 +38,7 @@ def production_answers_through_the_router(bench: Bench) -> None:
     expect(_close(given), f"predicted {given}, not {EXPECTED}")
     answered = _ask(bench.parts.router.endpoint(), 3)
     expect(all(_close(one) for one in answered), f"the endpoint answered {answered}")
-    weights = dict(bench.fresh().router.weights())
+    weights = dict(bench.another().router.weights())
     expect(weights.get(slot) == 100, f"weights are {weights}")
 
 
@@ -57,7 +57,7 @@ def weights_are_read_back_as_they_were_set(bench: Bench) -> None:
     first, second, router = bench.champion, bench.challenger, bench.parts.router
     for share in (10, 50, 0):
         router.set_weights({first: 100 - share, second: share})
-        weights = {k: v for k, v in bench.fresh().router.weights().items() if v}
+        weights = {k: v for k, v in bench.another().router.weights().items() if v}
         wanted = {k: v for k, v in ((first, 100 - share), (second, share)) if v}
         expect(weights == wanted, f"weights are {weights}, not {wanted}")
 
@@ -78,7 +78,7 @@ def one_run_moves_traffic_at_a_time(bench: Bench) -> None:
     router.hold(bench.run_id, fallback={slot: 100}, lease_s=600)
     try:
         router.renew(bench.run_id)
-        other = bench.fresh().router
+        other = bench.another().router
         holder = other.rollout()
         expect(holder == bench.run_id, f"the rollout is {holder}'s")
         expect_error(

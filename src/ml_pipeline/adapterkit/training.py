@@ -16,14 +16,14 @@ def nobodys_run_has_no_job(bench: Bench) -> None:
 def the_same_key_is_the_same_job(bench: Bench) -> None:
     """The same run and attempt are the same job, also from another machine."""
     first = bench.job("succeed")
-    again = bench.fresh().training.submit(bench.request("succeed"))
+    again = bench.another().training.submit(bench.request("succeed"))
     expect(again == first, f"{again.name} besides {first.name}")
 
 
 def a_job_is_found_from_another_machine(bench: Bench) -> None:
     """A job is found from a machine that did not submit it."""
     job = bench.job("succeed")
-    found = bench.fresh().training.find(bench.model, bench.request("succeed").run_id)
+    found = bench.another().training.find(bench.model, bench.request("succeed").run_id)
     expect(found == job, f"found {found}")
 
 
@@ -61,13 +61,13 @@ def a_metric_that_is_no_number_is_no_result(bench: Bench) -> None:
 def only_what_has_not_ended_is_running(bench: Bench) -> None:
     """A job that hangs is listed as running, until it is cancelled; twice does no harm."""
     job = bench.job("hang")
-    running = [one.ref for one in bench.fresh().training.running(bench.model)]
+    running = [one.ref for one in bench.another().training.running(bench.model)]
     expect(job in running, f"running are {running}")
     cancel_and_see(job, bench.parts.training, bench.clock)
     state = bench.parts.training.state(job)
     expect(state is JobState.CANCELLED, f"it is {state}")
     bench.parts.training.cancel(job)
-    again = bench.fresh().training.state(job)
+    again = bench.another().training.state(job)
     expect(again is JobState.CANCELLED, f"cancelled twice it is {again}")
     left = [one.ref for one in bench.parts.training.running(bench.model)]
     expect(job not in left, "it is still listed as running")
@@ -76,7 +76,7 @@ def only_what_has_not_ended_is_running(bench: Bench) -> None:
 def the_last_submission_is_known(bench: Bench) -> None:
     """The cost guard learns of the last submission."""
     bench.job("succeed")
-    expect(bench.fresh().training.last_submitted(bench.model), "nothing was ever submitted")
+    expect(bench.another().training.last_submitted(bench.model), "nothing was ever submitted")
 
 
 def a_job_that_never_was_is_refused(bench: Bench) -> None:

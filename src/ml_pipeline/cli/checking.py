@@ -74,7 +74,10 @@ def _benches(
     )
     clock = HostClock(session.settings.clock_scale)
     wiring = replace(session.another(), clock=clock)
-    return bench, replace(bench, fresh=lambda: wiring.parts, clock=clock)
+    afterwards = replace(bench, fresh=lambda: wiring.parts, clock=clock, _machines=[])
+    for one in (bench, afterwards):
+        stack.callback(one.close)
+    return bench, afterwards
 
 
 def _known(platform: str, groups: list[str]) -> None:

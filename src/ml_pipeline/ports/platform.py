@@ -99,3 +99,9 @@ class PlatformParts(Protocol):
 
         For checks, and for a model that is given up; never part of a release.
         """
+
+    def close(self) -> None:
+        """Give back this machine's connections and addresses; the platform stays as it is.
+
+        Addresses that were handed out answer no more. Whoever asks again opens anew.
+        """

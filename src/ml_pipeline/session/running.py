@@ -89,6 +89,7 @@ class Session:
             stack.enter_context(self._lock(run_id, wait=wait))
             stack.enter_context(self._signals())
             stack.callback(self._take_down)
+            stack.callback(self.wiring.close)
             yield
 
     @contextmanager

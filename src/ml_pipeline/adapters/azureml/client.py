@@ -23,9 +23,8 @@ _RETRIES: dict[str, Any] = {
     "retry_total": 4,
     "retry_backoff_factor": 0.5,
     "retry_backoff_max": 8,
-    "connection_timeout": 10,
-    "read_timeout": 30,
 }
+_LIMITS_S = {"connection_timeout": 10, "read_timeout": 30}
 _AGAIN = "Try again; see https://azure.status.microsoft if it lasts."
 
 
@@ -76,7 +75,7 @@ class Workspace:
         try:
             return _translated(what, attempt)
         except _ExpiredError:
-            self._made.clear()  # new clients ask for new tokens
+            self.close()  # new clients ask for new tokens
         try:
             return _translated(what, attempt)
         except _ExpiredError as error:
@@ -94,6 +93,13 @@ class Workspace:
             return answer.json()
 
         return self.tried(what, get)
+
+    def close(self) -> None:
+        """Give back the connections; whoever asks next opens new ones."""
+        made, self._made = self._made, {}
+        for name in ("transport", "credential"):
+            if name in made:
+                made[name].close()
 
     @property
     def container(self) -> Any:
@@ -119,6 +125,11 @@ class Workspace:
             self._made[name] = make()
         return self._made[name]
 
+    def _asking(self) -> dict[str, Any]:
+        """How every client asks: one pool of connections, which `MLClient` could not close."""
+        opened = self._one("transport", lambda: sdk.RequestsTransport(**_LIMITS_S))
+        return {**self._options, "transport": opened}
+
     def _credential(self) -> Any:
         # What a person would have to click through has no place in a pipeline.
         return self._one(
@@ -127,7 +138,7 @@ class Workspace:
         )
 
     def _ml(self) -> Any:
-        policy, options = self.policy, dict(self._options)
+        policy, options = self.policy, self._asking()
         if policy.endpoint_url is not None:
             url = f"{policy.endpoint_url}/"
             # a cloud's name keeps the address it was first used with, for the whole process
@@ -159,7 +170,8 @@ class Workspace:
             sdk.RetryPolicy(**self._options),
             sdk.BearerTokenCredentialPolicy(self._credential(), scope),
         ]
-        return sdk.PipelineClient(self.tracking_url, policies=policies)
+        transport = self._asking()["transport"]
+        return sdk.PipelineClient(self.tracking_url, policies=policies, transport=transport)
 
     def _blobs(self) -> Any:
         name, emulator = self.policy.datastore, self.policy.endpoint_url
@@ -172,14 +184,14 @@ class Workspace:
         address = f"{store.protocol}://{store.account_name}.blob.{store.endpoint}"
         if emulator is not None:
             address = f"{emulator}/{store.account_name}"
-        service = sdk.BlobServiceClient(address, self._credential(), **self._options)
+        service = sdk.BlobServiceClient(address, self._credential(), **self._asking())
         return service.get_container_client(store.container_name)
 
     def _metrics(self) -> Any:
         region = str(self._workspace.location)
         address = f"https://{region}.metrics.monitor.azure.com"
         return sdk.MetricsClient(
-            self.policy.endpoint_url or address, self._credential(), **self._options
+            self.policy.endpoint_url or address, self._credential(), **self._asking()
         )
 
 
@@ -204,7 +216,7 @@ def _translated(what: str, attempt: Callable[[], _T]) -> _T:
         ) from error
     except (sdk.ServiceRequestError, sdk.ServiceResponseError) as error:
         raise PlatformUnavailableError(
-            f"{what}: Azure ML did not answer: {_said(error)}", remedy=_AGAIN
+            f"{what}: Azure ML did not answer; is it up? {_said(error)}", remedy=_AGAIN
         ) from error
     except sdk.HttpResponseError as error:
         raise _by_status(what, error) from error

@@ -101,6 +101,11 @@ class AzuremlParts:
             if endpoint.find() is not None:
                 endpoint.delete()
 
+    def close(self) -> None:
+        for name in ("_proxy", "_workspace"):
+            if name in vars(self):
+                vars(self)[name].close()
+
 
 if TYPE_CHECKING:
     _speaks: type[PlatformParts] = AzuremlParts

@@ -21,15 +21,26 @@ if TYPE_CHECKING:
     from ml_pipeline.adapters.azureml.endpoint import Endpoint
 
 _LIMIT_S = 60.0
+#: Between two looks of a server whether it should end, in seconds.
+_LOOK_S = 0.1
 _SHOWN = ("x-model-slot", "x-model-version", "azureml-model-deployment", "content-type")
 _BODY_BYTES = 16 * 1024 * 1024
 
 
 class KeyProxy:
-    """One loopback server a slot, started when first asked for; ends with the process."""
+    """One loopback server a slot, started when first asked for."""
 
     def __init__(self) -> None:
         self._targets: dict[tuple[str, str | None], Target] = {}
+        self._servers: list[_Server] = []
+
+    def close(self) -> None:
+        """Take the addresses away."""
+        self._targets.clear()
+        while self._servers:
+            server = self._servers.pop()
+            server.shutdown()
+            server.server_close()
 
     def target(self, endpoint: "Endpoint", slot: str | None) -> Target:
         """Where requests go to one slot, or to whichever the endpoint's traffic chooses."""
@@ -39,11 +50,14 @@ class KeyProxy:
             headers = {"Authorization": f"Bearer {endpoint.key()}"}
             if slot is not None:
                 headers["azureml-model-deployment"] = deployment_of(slot)
-            self._targets[where] = Target(url=f"{_started(uri, headers)}/invocations")
+            server = _started(uri, headers)
+            self._servers.append(server)
+            url = f"http://127.0.0.1:{server.server_port}/invocations"
+            self._targets[where] = Target(url=url)
         return self._targets[where]
 
 
-def _started(uri: str, headers: dict[str, str]) -> str:
+def _started(uri: str, headers: dict[str, str]) -> "_Server":
     parts = urlsplit(uri)
     if parts.hostname is None:
         raise PlatformUnavailableError(
@@ -57,8 +71,10 @@ def _started(uri: str, headers: dict[str, str]) -> str:
         context=ssl.create_default_context(),
     )
     server = _Server(("127.0.0.1", 0), type("_Bound", (_Handler,), {"route": route}))
-    threading.Thread(target=server.serve_forever, daemon=True, name="azureml-proxy").start()
-    return f"http://127.0.0.1:{server.server_port}"
+    threading.Thread(
+        target=server.serve_forever, args=(_LOOK_S,), daemon=True, name="azureml-proxy"
+    ).start()
+    return server
 
 
 @dataclass(frozen=True, kw_only=True)

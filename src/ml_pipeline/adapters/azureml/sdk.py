@@ -29,6 +29,7 @@ try:
             ServiceResponseError,
         )
         from azure.core.pipeline.policies import BearerTokenCredentialPolicy, RetryPolicy
+        from azure.core.pipeline.transport import RequestsTransport
         from azure.core.rest import HttpRequest
         from azure.identity import CredentialUnavailableError, DefaultAzureCredential
         from azure.monitor.querymetrics import MetricsClient
@@ -65,6 +66,7 @@ __all__ = [
     "Model",
     "Output",
     "PipelineClient",
+    "RequestsTransport",
     "ResourceNotFoundError",
     "RetryPolicy",
     "ServiceRequestError",

@@ -106,6 +106,9 @@ class LocalParts:
     def dismantle(self) -> None:
         """Nothing: deployments end with the embedded platform, and lie in its state folder."""
 
+    def close(self) -> None:
+        """Nothing: between two requests to this machine no connection is kept."""
+
 
 class _NothingToPay:
     """Speaks `ports.platform.Costs`: this machine is paid for already."""

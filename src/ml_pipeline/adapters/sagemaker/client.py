@@ -157,10 +157,15 @@ class Clients:
             if not token:
                 return
 
+    def close(self) -> None:
+        """Give back the connections; the next call makes new clients."""
+        while self._made:
+            self._made.popitem()[1].close()
+
     def _renew(self) -> None:
         """Read the credentials again: files and roles may hold newer ones by now."""
         self.__dict__.pop("session", None)
-        self._made.clear()
+        self.close()
 
 
 class AbsentError(PlatformRefusedError):

@@ -51,8 +51,6 @@ class SageMakerHost:
         self._trusted_types = tuple(trusted_types)
         #: models this process deployed and has not seen in service yet, by slot
         self._awaited: dict[str, str] = {}
-        # sent to our own proxy on this machine: what the environment says of proxies is not meant
-        self._http = httpx.Client(trust_env=False, timeout=_ANSWER_S)
 
     def deploy(self, slot: str, version: ModelVersion, package: Path, *, chaos: str = "") -> None:
         if parse_chaos(chaos) != parse_chaos(""):
@@ -108,7 +106,9 @@ class SageMakerHost:
                 remedy="Wait until it is healthy, or mend what keeps it from starting.",
             )
         try:
-            answer = self._http.post(self.target(slot).url, json=question(columns, rows))
+            # our own door on this machine: what the environment says of proxies is not meant
+            with httpx.Client(trust_env=False, timeout=_ANSWER_S) as client:
+                answer = client.post(self.target(slot).url, json=question(columns, rows))
             answer.raise_for_status()
             return [float(value) for value in answer.json()["predictions"]]
         except httpx.HTTPStatusError as exc:

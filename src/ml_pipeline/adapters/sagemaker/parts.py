@@ -110,6 +110,11 @@ class SageMakerParts:
             if endpoint.settled() is not None:
                 endpoint.delete()
 
+    def close(self) -> None:
+        for name in ("_proxy", "_clients"):
+            if name in vars(self):
+                vars(self)[name].close()
+
 
 if TYPE_CHECKING:
     _speaks: type[PlatformParts] = SageMakerParts

@@ -2,8 +2,7 @@
 
 SageMaker takes only requests signed with the caller's credentials, anew for every body. The load
 generator and a project's own integration tests speak plain HTTP: they are given an address of
-this door, which signs what comes and hands it on. It lies on loopback, behind a random path, and
-ends with the process.
+this door, which signs what comes and hands it on. It lies on loopback, behind a random path.
 """
 
 import asyncio
@@ -11,6 +10,7 @@ import json
 import secrets
 import threading
 from collections.abc import Callable
+from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
@@ -29,6 +29,8 @@ _LARGEST_BYTES = 6 * 1024**2  # Source: InvokeEndpoint takes a body of at most 6
 _ANSWER_S = 60.0  # Source: and answers within 60 seconds
 _MODEL_ERROR = 424  # Source: ModelError, InvokeEndpoint
 _ALL = "-"
+#: How long requests under way are waited for at the end, in seconds.
+_LAST_ANSWERS_S = 1.0
 #: Seconds the credentials are signed with before they are asked for again.
 _FRESH_S = 60.0
 _KEPT = ("content-type", "accept")
@@ -46,6 +48,7 @@ class SigningProxy:
         self._endpoints: dict[str, Endpoint] = {}
         self._versions: dict[tuple[str, str], str] = {}
         self._port: int | None = None
+        self._end: Callable[[], None] | None = None
         self._credentials: Any = None
         self._credentials_until = 0.0
 
@@ -63,33 +66,47 @@ class SigningProxy:
         for key in [one for one in self._versions if one[0] == endpoint]:
             self._versions.pop(key, None)
 
+    def close(self) -> None:
+        """Take the addresses away."""
+        with self._lock:
+            end, self._end = self._end, None
+            self._port = None
+        if end is not None:
+            end()
+
     def _open(self) -> int:
-        ready = threading.Event()
-        opened: list[int] = []
+        opened: Future[int] = Future()
         thread = threading.Thread(
-            target=lambda: asyncio.run(self._serve(opened.append, ready)),
-            name="signing-proxy",
-            daemon=True,
+            target=lambda: asyncio.run(self._serve(opened)), name="signing-proxy", daemon=True
         )
         thread.start()
-        ready.wait()
-        return opened[0]
+        return opened.result()
 
-    async def _serve(self, tell: Callable[[int], None], ready: threading.Event) -> None:
+    async def _serve(self, opened: "Future[int]") -> None:
         app = web.Application(client_max_size=_LARGEST_BYTES)
         app.router.add_post("/{token}/{endpoint}/{slot}/invocations", self._invoke)
         app.router.add_get("/{token}/{endpoint}/{slot}/ping", self._ping)
-        runner = web.AppRunner(app, access_log=None)
-        await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", 0)
-        await site.start()
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=_LAST_ANSWERS_S)
+        thread, loop, end = threading.current_thread(), asyncio.get_running_loop(), asyncio.Event()
         limit = aiohttp.ClientTimeout(total=_ANSWER_S)
         connector = aiohttp.TCPConnector(limit=0)
         async with aiohttp.ClientSession(timeout=limit, connector=connector) as session:
             self._session = session
-            tell(runner.addresses[0][1])
-            ready.set()
-            await asyncio.Event().wait()
+            try:
+                await runner.setup()
+                await web.TCPSite(runner, "127.0.0.1", 0).start()
+            except OSError as error:
+                opened.set_exception(error)
+                return
+
+            def stop() -> None:
+                loop.call_soon_threadsafe(end.set)
+                thread.join()
+
+            self._end = stop
+            opened.set_result(runner.addresses[0][1])
+            await end.wait()
+            await runner.cleanup()
 
     def _known(self, request: web.Request) -> tuple["Endpoint", str]:
         endpoint = self._endpoints.get(request.match_info["endpoint"])

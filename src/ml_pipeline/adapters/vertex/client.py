@@ -52,6 +52,7 @@ class Clients:
         self.policy = policy
         self.clock = clock
         self.attempts = Attempts(clock, self._renew)
+        self._opened: dict[Any, Any] = {}
 
     @property
     def parent(self) -> str:
@@ -101,33 +102,43 @@ class Clients:
     def _renew(self) -> None:
         self.credentials.refresh(google.auth.transport.requests.Request())
 
-    @cached_property
+    @property
     def jobs(self) -> JobServiceClient:
         """Training."""
         made: JobServiceClient = self.gapic(JobServiceClient)
         return made
 
-    @cached_property
+    @property
     def models(self) -> ModelServiceClient:
         """The registry."""
         made: ModelServiceClient = self.gapic(ModelServiceClient)
         return made
 
-    @cached_property
+    @property
     def endpoints(self) -> EndpointServiceClient:
         """Serving."""
         made: EndpointServiceClient = self.gapic(EndpointServiceClient)
         return made
 
     def gapic(self, client: Any, address: str | None = None) -> Any:
-        """A client of one service; `address` when it is not Vertex AI's own."""
+        """The client of one service; `address` when it is not Vertex AI's own."""
+        if client in self._opened:
+            return self._opened[client]
         if self.policy.emulator_grpc:
             channel = grpc.intercept_channel(
                 grpc.insecure_channel(self.policy.emulator_grpc), _Bearer(self.token)
             )
-            return client(transport=client.get_transport_class("grpc")(channel=channel))
-        where = address or f"{self.policy.region}-aiplatform.googleapis.com"
-        return client(credentials=self.credentials, client_options={"api_endpoint": where})
+            made = client(transport=client.get_transport_class("grpc")(channel=channel))
+        else:
+            where = address or f"{self.policy.region}-aiplatform.googleapis.com"
+            made = client(credentials=self.credentials, client_options={"api_endpoint": where})
+        self._opened[client] = made
+        return made
+
+    def close(self) -> None:
+        """Give back the connections; whoever asks next opens new ones."""
+        while self._opened:
+            self._opened.popitem()[1].transport.close()
 
     def asked(self, what: str, ask: Callable[..., Answer], *args: Any, **given: Any) -> Answer:
         """The answer of one gapic method; see `Attempts`."""

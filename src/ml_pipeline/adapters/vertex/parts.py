@@ -112,6 +112,11 @@ class VertexParts:
             self._production.undeploy(one)
         self._production.delete()
 
+    def close(self) -> None:
+        for name in ("_proxy", "_bucket", "_clients"):
+            if name in vars(self):
+                vars(self)[name].close()
+
 
 if TYPE_CHECKING:
     _speaks: type[PlatformParts] = VertexParts

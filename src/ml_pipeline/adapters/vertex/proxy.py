@@ -22,6 +22,8 @@ from ml_pipeline.ports.serving import Target
 #: The longest an answer may take; whoever asks has a shorter limit of their own.
 _ANSWER_S = 60.0
 _CONNECTIONS = 64
+#: Between two looks of the door whether it should close, in seconds.
+_LOOK_S = 0.1
 _SIGNED_OUT = 401
 #: Said by `:rawPredict`.
 _DEPLOYED = "X-Vertex-AI-Deployed-Model-Id"
@@ -42,6 +44,15 @@ class PredictProxy:
         self._lock = threading.Lock()
         self._server: _Server | None = None
 
+    def close(self) -> None:
+        """Take the door away."""
+        with self._lock:
+            server, self._server = self._server, None
+        if server is not None:
+            server.shutdown()
+            server.server_close()
+        self._pool.clear()
+
     def target(self, endpoint: str) -> Target:
         """Where requests for an endpoint, by its id, are taken."""
         with self._lock:
@@ -49,9 +60,12 @@ class PredictProxy:
                 self._server = _Server(("127.0.0.1", 0), _Handler)
                 self._server.door = self
                 threading.Thread(
-                    target=self._server.serve_forever, daemon=True, name="vertex-predict"
+                    target=self._server.serve_forever,
+                    args=(_LOOK_S,),
+                    daemon=True,
+                    name="vertex-predict",
                 ).start()
-        port = self._server.server_address[1]
+            port = self._server.server_address[1]
         return Target(url=f"http://127.0.0.1:{port}/{self._word}/{endpoint}/invocations")
 
     def ask(self, endpoint: str, body: Mapping[str, object]) -> urllib3.BaseHTTPResponse:

@@ -42,6 +42,12 @@ class Bucket:
             )
         return self._made
 
+    def close(self) -> None:
+        """Give back the connections; whoever asks next opens new ones."""
+        made, self._made = self._made, None
+        if made is not None:
+            made.close()
+
     def upload(self, source: Path, uri: str) -> None:
         """A file, or each file of a folder below `uri`."""
         for name, path in files_of(source).items():

@@ -42,14 +42,10 @@ class VertexTraffic:
         self._endpoint = endpoint
         self._clients = endpoint.clients
         self._clock = clock
-        self._made: Any = None
 
     @property
     def _metrics(self) -> Any:
-        if self._made is None:
-            address = "monitoring.googleapis.com"
-            self._made = self._clients.gapic(monitoring.MetricServiceClient, address)
-        return self._made
+        return self._clients.gapic(monitoring.MetricServiceClient, "monitoring.googleapis.com")
 
     def window(self, slot: str, start: datetime, end: datetime, slow_ms: float) -> Window:
         complete = self._clock.now() - timedelta(seconds=self._clients.policy.metrics_delay_s)
