@@ -1,6 +1,7 @@
 """What holds for every test."""
 
 import os
+import sys
 
 import pytest
 from hypothesis import settings
@@ -8,6 +9,11 @@ from hypothesis import settings
 # No test is red because the machine was busy.
 settings.register_profile("suite", deadline=None)
 settings.load_profile("suite")
+
+# Hundreds of tests start processes that import MLflow or an SDK. Where the caller's environment
+# forbids bytecode, each would compile all of it again: that is half of the suite's time.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # noqa: TID251 - the children's
+sys.dont_write_bytecode = False
 
 #: What chooses a cloud, an identity or a project; a test that leaves one behind breaks another.
 _TELLING = (

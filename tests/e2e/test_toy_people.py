@@ -29,11 +29,14 @@ def test_a_worse_model_promoted_by_force_stands_so_in_the_evidence(tmp_path) -> 
     assert "version 1 serves again instead of version 2" in told
 
 
+SMALL = ("--set", "train.smoke_hyperparameters.do=no")
+
+
 def test_what_was_mended_after_a_failed_first_training_is_trained_at_once(tmp_path) -> None:
     """The cost guard holds back a second answer; there is none yet, and no champion."""
     project = toy(tmp_path, configured(("guard_h = 0", "guard_h = 12")))
-    failed = project.run("full-pipeline", "--set", "hyperparameters.do=exit1")
-    assert failed.code == ExitCode.TRAINING, failed.output
+    failed = project.run("full-pipeline", "--set", "hyperparameters.do=exit1", *SMALL)
+    assert failed.code == ExitCode.DATA, failed.output
     mended = project.run("full-pipeline")
     assert mended.code == 0, mended.output
     assert project.record()["outcome"] == "promoted"

@@ -115,11 +115,12 @@ FILES = {
         max_p99_ms = 5000
         max_lag_ms = 2000
         duration_s = 1
+        rate_per_s = 200
 
         [rollout]
         slow_ms = 5000
         min_requests = 30
-        replay_rate_per_s = 100
+        replay_rate_per_s = 200
         lease_s = 5
         """,
 }

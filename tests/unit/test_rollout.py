@@ -41,6 +41,12 @@ def test_a_slow_challenger_is_harm_and_unmeasured_slowness_is_none() -> None:
     assert state(300, slow=None) is StepState.ADVANCE
 
 
+def test_one_pause_of_the_machine_takes_no_good_model_back() -> None:
+    assert state(100, slow=40, held_s=1) is StepState.WATCH
+    assert state(10, slow=10, held_s=1) is StepState.WATCH
+    assert state(300, slow=40, held_s=1) is StepState.HARM
+
+
 def test_where_slowness_is_not_counted_the_tail_latency_stands_for_it() -> None:
     slow = Seen(requests=300, errors=0, slow=None, p99_ms=900.0)
     assert judge_step(POLICY, slow, held_s=60, waited_s=60).state is StepState.HARM

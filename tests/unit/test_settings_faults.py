@@ -83,7 +83,7 @@ rollout.hold_s=3600
 rollout.poll_s=30
     --set: rollout.poll_s: 30: must be less than rollout.lease_s, 30: it renews the lease
 rollout.min_requests=100000
-    --set: rollout.min_requests: 100000: must be at most 36000: replay brings no more within a step's time limit
+    --set: rollout.min_requests: 100000: must be at most 9000: replay brings no more within a step's time limit
 notify.on=["promotd"]
     --set: notify.on[0]: "promotd": must be one of promoted, nothing-to-do, awaiting-approval, checks-passed, no-improvement, checks-red, rolled-back, inconclusive, error, interrupted; did you mean 'promoted'?
 train.artifact=../model.pkl

@@ -13,6 +13,10 @@ from ml_pipeline.domain.quantiles import chance_of_as_many
 #: Harm is called when a model within its limits would show this much more rarely than this.
 #: Small, because a step is looked at every few seconds and each look may be wrong.
 HARM_CHANCE = 0.001
+_SLOW = "were slow"
+#: One pause of a machine makes a row of answers slow and says nothing of the model: until a step
+#: has its requests, slowness is harm only when most of at least so many were slow.
+_FEW = 20
 
 
 class StepState(StrEnum):
@@ -83,6 +87,9 @@ def _slow(seen: Seen) -> str:
 
 def _harm(policy: RolloutPolicy, seen: Seen) -> str:
     for kind, count, limit in _shares(policy, seen):
+        early = kind == _SLOW and seen.requests < policy.min_requests
+        if early and (seen.requests < _FEW or count * 2 < seen.requests):
+            continue
         if count and chance_of_as_many(count, seen.requests, limit) < HARM_CHANCE:
             return _sentence(kind, count, seen.requests, limit)
     asked, usual = seen.requests + seen.refused, seen.refused_share + policy.max_error_share
@@ -108,7 +115,7 @@ def _over_limit(policy: RolloutPolicy, seen: Seen) -> str:
 def _shares(policy: RolloutPolicy, seen: Seen) -> list[tuple[str, int, float]]:
     shares = [("failed", seen.errors, policy.max_error_share)]
     if seen.slow is not None:
-        shares.append(("were slow", seen.slow, policy.max_slow_share))
+        shares.append((_SLOW, seen.slow, policy.max_slow_share))
     return shares
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from ml_pipeline.domain.evidence import Outcome
 from ml_pipeline.domain.policies.data import DataPolicy
 from ml_pipeline.domain.policies.gate import GatePolicy, MetricName, MetricPolicy
-from ml_pipeline.domain.policies.release import NotifyPolicy, RolloutPolicy
+from ml_pipeline.domain.policies.release import LoadPolicy, NotifyPolicy, RolloutPolicy
 from ml_pipeline.domain.policies.training import EnvironmentPolicy, Hyperparameter, TrainPolicy
 from ml_pipeline.settings import commands
 from ml_pipeline.settings.faults import did_you_mean
@@ -97,14 +97,14 @@ def _utc(moment: datetime) -> datetime:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-def _rollout(rollout: RolloutPolicy) -> Iterator[Problem]:
+def _rollout(rollout: RolloutPolicy, load: LoadPolicy) -> Iterator[Problem]:
     if rollout.hold_s > rollout.step_time_limit_s:
         message = f"must be at most rollout.step_time_limit_s, {rollout.step_time_limit_s:g}"
         yield ("rollout", "hold_s"), rollout.hold_s, message
     if rollout.poll_s >= rollout.lease_s:
         message = f"must be less than rollout.lease_s, {rollout.lease_s:g}: it renews the lease"
         yield ("rollout", "poll_s"), rollout.poll_s, message
-    rate = rollout.replay_rate_per_s * rollout.steps_pct[0] / 100
+    rate = min(rollout.replay_rate_per_s, load.rate_per_s) * rollout.steps_pct[0] / 100
     if 0 < rate * rollout.step_time_limit_s < rollout.min_requests:
         most = int(rate * rollout.step_time_limit_s)
         message = f"must be at most {most}: replay brings no more within a step's time limit"
@@ -173,6 +173,6 @@ _CHECKS: tuple[tuple[tuple[str, ...], Callable[..., Iterator[Problem]]], ...] = 
     (("hyperparameters",), _hyperparameters),
     (("metric",), _metric),
     (("metric", "gate"), _gate),
-    (("rollout",), _rollout),
+    (("rollout", "load"), _rollout),
     (("notify",), _notify),
 )

@@ -47,7 +47,8 @@ _LAPTOP: Mapping[str, float] = {
     "rollout.hold_s": 0,
     "rollout.min_requests": 300,
     "rollout.poll_s": 1,
-    # 10 % of 200/s brings the 300 requests of the first step in 15 s
+    # never more than load.rate_per_s: 10 % of its 50/s bring the 300 requests of the first step
+    # in a minute, 10 % of 200/s in 15 s
     "rollout.replay_rate_per_s": 200,
 }
 PROFILES: Mapping[ProfileName, Profile] = {

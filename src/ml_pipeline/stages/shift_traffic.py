@@ -107,7 +107,7 @@ def _replayed(
     it: _Rollout, bodies: list[bytes], load: LoadPolicy, generator: LoadGenerator
 ) -> Replay:
     plan = LoadPlan(
-        rate_per_s=it.policy.replay_rate_per_s,
+        rate_per_s=min(it.policy.replay_rate_per_s, load.rate_per_s),
         duration_s=_REPLAY_S,
         time_out_s=load.time_out_s,
         bodies=bodies,

@@ -88,7 +88,8 @@ class RolloutPolicy(Policy):
     max_slow_share: Share = 0.01
     #: seconds after which the platform returns to the champion by itself
     lease_s: Positive = Field(default=30, le=86_400)
-    #: requests a second replayed from held-out rows while rolling out; 0: users bring traffic
+    #: requests a second replayed from held-out rows while rolling out, at most the
+    #: `load.rate_per_s` that staging was measured at; 0: users bring traffic
     replay_rate_per_s: NotNegative = 0
 
     @model_validator(mode="after")
