@@ -1,6 +1,7 @@
 """Every training platform: one job a key, a state nobody guesses, a result that is checked."""
 
 from abc import ABC, abstractmethod
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -45,13 +46,15 @@ class Case(ABC):
 
 
 SCRIPT = """
-import sys, pathlib, time
+import os, sys, pathlib, time
 data, output, behaviour, metrics = sys.argv[1:]
 output = pathlib.Path(output)
 if behaviour == "hang":
     time.sleep(600)
 if behaviour == "fail":
     sys.exit("the training says why")
+if behaviour == "variable":
+    metrics = os.environ["SHOP_METRICS"]
 if behaviour != "no-model":
     (output / "model.skops").write_bytes(pathlib.Path(data).read_bytes())
 if behaviour != "no-metrics":
@@ -103,7 +106,8 @@ class FakeCase(LocalCase):
         job.failure = "the training says why" if behaviour == "fail" else ""
         states = {"hang": JobState.RUNNING, "fail": JobState.FAILED}
         job.state = states.get(behaviour, JobState.SUCCEEDED)
-        job.metrics = None if behaviour == "no-metrics" else metrics
+        told = {"no-metrics": None, "variable": job.request.variables.get("SHOP_METRICS")}
+        job.metrics = told.get(behaviour, metrics)
         job.model_uri = None if behaviour == "no-model" else self.data.as_uri()
 
 
@@ -125,6 +129,14 @@ def test_a_training_that_ends_well_leaves_metrics_and_a_model(case):
     assert result.metrics == {"mae": 4.5, "rows": 100.0}
     assert result.model_uri
     assert platform.url(job)
+
+
+def test_a_training_sees_the_projects_own_variables(case):
+    told = '{"mae": 1.25, "city": 7, "spaces": 1}'
+    asked = replace(case.request(behaviour="variable"), variables={"SHOP_METRICS": told})
+    job = case.platform().submit(asked)
+    assert case.ended(case.platform(), job) is JobState.SUCCEEDED
+    assert case.platform().result(job).metrics["mae"] == 1.25
 
 
 def test_the_same_key_is_the_same_job(case):

@@ -109,6 +109,7 @@ def test_a_request_survives_the_way_into_a_container(tmp_path):
         argv=("python", "t.py", "{data}", "{output}", "a b", 'say "hello"\n', "ü"),
         artifact="deep/model.skops", metrics="scores.json", time_limit_s=1,
         hyperparameters={"depth": 3, "rate": 0.1, "fast": True, "kind": "a"},
+        variables={"CITY": 'Zürich "1"', "EMPTY": ""},
     )  # fmt: skip
     assert job_of(variables_of(request)) == ContainerJob(
         argv=request.argv,
@@ -116,6 +117,7 @@ def test_a_request_survives_the_way_into_a_container(tmp_path):
         metrics=request.metrics,
         hyperparameters=request.hyperparameters,
         style=None,
+        variables=request.variables,
     )
 
 

@@ -38,11 +38,12 @@ def submit_training_job() -> int:
         settings = session.settings
         request = train.request_of(
             stage,
-            settings.source,
-            wiring.project,
-            settings.data,
-            settings.train,
-            settings.hyperparameters,
+            source=settings.source,
+            project=wiring.project,
+            data=settings.data,
+            train=settings.train,
+            hyperparameters=settings.hyperparameters,
+            variables=settings.environment.variables,
         )
         stage.journal("job-submitting", run=request.run_id, job_attempt=request.attempt)
         job = wiring.training.submit(request)

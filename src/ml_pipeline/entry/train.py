@@ -67,7 +67,7 @@ def _train(places: TrainingPlaces, scratch: Path, environ: Mapping[str, str]) ->
     words = hyperparameter_words(job.hyperparameters, job.style) if job.style else ()
     command = (*fill(job.argv, data=data, output=output), *words)
     _say(f"{places.layout}: {' '.join(command)}")
-    ended = run_to_end(command, cwd=source, environ=_visible(environ))
+    ended = run_to_end(command, cwd=source, environ=_visible(environ, job.variables))
     if ended.signal is not None:
         _say(f"stopped by {signal.Signals(ended.signal).name}: nothing is handed over")
     elif ended.code == 0:
@@ -75,12 +75,12 @@ def _train(places: TrainingPlaces, scratch: Path, environ: Mapping[str, str]) ->
     return ended
 
 
-def _visible(environ: Mapping[str, str]) -> dict[str, str]:
-    """The container's environment, with the project's own programs first."""
+def _visible(environ: Mapping[str, str], variables: Mapping[str, str]) -> dict[str, str]:
+    """The container's environment, with the project's own programs and variables first."""
     home = environ.get(told.PROJECT_ENV) or PROJECT_ENV
     ours = {key: value for key, value in environ.items() if not key.startswith(told.PREFIX)}
     path = f"{home}/bin:{environ.get('PATH', os.defpath)}"
-    return {**ours, "PATH": path, "VIRTUAL_ENV": home, "PYTHONUNBUFFERED": "1"}
+    return {**ours, "PATH": path, "VIRTUAL_ENV": home, "PYTHONUNBUFFERED": "1", **variables}
 
 
 def _hand_over(

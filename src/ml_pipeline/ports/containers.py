@@ -19,7 +19,7 @@ from ml_pipeline.ports.training import TrainingRequest
 PREFIX = "ML_PIPELINE_"
 LAYOUT, ROOT = f"{PREFIX}LAYOUT", f"{PREFIX}ROOT"
 COMMAND, ARTIFACT, METRICS = f"{PREFIX}COMMAND", f"{PREFIX}ARTIFACT", f"{PREFIX}METRICS"
-HYPERPARAMETERS = f"{PREFIX}HYPERPARAMETERS"
+HYPERPARAMETERS, VARIABLES = f"{PREFIX}HYPERPARAMETERS", f"{PREFIX}VARIABLES"
 HYPERPARAMETER_STYLE = f"{PREFIX}HYPERPARAMETER_STYLE"
 DATA, OUTPUT, SOURCE = f"{PREFIX}DATA", f"{PREFIX}OUTPUT", f"{PREFIX}SOURCE"
 PROJECT_ENV = f"{PREFIX}PROJECT_ENV"
@@ -34,6 +34,7 @@ METRICS_FILE, FAILURE_FILE = "metrics.json", "failure.txt"
 _T = TypeVar("_T")
 _WORDS = TypeAdapter(tuple[str, ...])
 _VALUES = TypeAdapter(dict[str, Hyperparameter])
+_TEXTS = TypeAdapter(dict[str, str])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +43,7 @@ class ContainerJob:
 
     `argv` holds `{data}` and `{output}`. Without a `style` the hyperparameters are in it already
     and are only shown; with one they are appended, as a tuning job of the cloud's own needs it.
+    `variables` are set for the training besides the container's own.
     """
 
     argv: tuple[str, ...]
@@ -49,6 +51,7 @@ class ContainerJob:
     metrics: str
     hyperparameters: Mapping[str, Hyperparameter]
     style: HyperparameterStyle | None
+    variables: Mapping[str, str]
 
 
 def variables_of(request: TrainingRequest) -> dict[str, str]:
@@ -61,6 +64,7 @@ def variables_of(request: TrainingRequest) -> dict[str, str]:
         ARTIFACT: request.artifact,
         METRICS: request.metrics,
         HYPERPARAMETERS: json.dumps(dict(request.hyperparameters)),
+        **({VARIABLES: json.dumps(dict(request.variables))} if request.variables else {}),
     }
 
 
@@ -88,12 +92,14 @@ def job_of(variables: Mapping[str, str]) -> ContainerJob:
         raise ConfigurationError(f"{COMMAND} is an empty list", remedy="Give a command.")
     shown = variables.get(HYPERPARAMETERS, "{}")
     values = _read(HYPERPARAMETERS, shown, _VALUES, "a flat JSON object")
+    given = _read(VARIABLES, variables.get(VARIABLES, "{}"), _TEXTS, "a JSON object of texts")
     return ContainerJob(
         argv=argv,
         artifact=variables[ARTIFACT],
         metrics=variables[METRICS],
         hyperparameters=values,
         style=HyperparameterStyle(style) if style else None,
+        variables=given,
     )
 
 

@@ -32,7 +32,8 @@ class TrainingRequest:
     """One training; `argv` still holds `{data}` and `{output}`, hyperparameters are in it.
 
     `data` is a file with training rows only. `project`, `run_id` and `attempt` are the
-    idempotency key: the same three mean the same job.
+    idempotency key: the same three mean the same job. `variables` are environment variables the
+    training sees; they stand in the job's description, so none of them is a secret.
     """
 
     project: str
@@ -45,6 +46,7 @@ class TrainingRequest:
     metrics: str
     time_limit_s: float
     hyperparameters: Mapping[str, bool | float | str] = field(default_factory=dict)
+    variables: Mapping[str, str] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
 
 

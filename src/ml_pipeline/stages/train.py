@@ -10,7 +10,7 @@ from ml_pipeline.domain.evidence import Check, StageOutcome, Status
 from ml_pipeline.domain.metrics import read
 from ml_pipeline.domain.policies.data import DataPolicy
 from ml_pipeline.domain.policies.gate import MetricPolicy
-from ml_pipeline.domain.policies.training import Hyperparameter, TrainPolicy
+from ml_pipeline.domain.policies.training import EnvironmentPolicy, Hyperparameter, TrainPolicy
 from ml_pipeline.ports.clock import Clock
 from ml_pipeline.ports.evidence import StageFolder
 from ml_pipeline.ports.training import (
@@ -38,6 +38,7 @@ def run(
     train: TrainPolicy,
     metric: MetricPolicy,
     hyperparameters: Mapping[str, Hyperparameter],
+    environment: EnvironmentPolicy,
     training: TrainingPlatform,
     artifacts: ArtifactStore,
     clock: Clock,
@@ -45,7 +46,15 @@ def run(
     """Submit, wait and bring the model home; whatever stops the wait also stops the job."""
     job = _earlier(project, stage, training)
     if job is None:
-        request = request_of(stage, source, project, data, train, hyperparameters)
+        request = request_of(
+            stage,
+            source=source,
+            project=project,
+            data=data,
+            train=train,
+            hyperparameters=hyperparameters,
+            variables=environment.variables,
+        )
         stage.journal("job-submitting", run=request.run_id, job_attempt=request.attempt)
         job = training.submit(request)
     stage.journal("job-submitted", platform=job.platform, job=job.name, url=training.url(job))
@@ -63,11 +72,13 @@ def _earlier(project: str, stage: StageFolder, training: TrainingPlatform) -> Jo
 
 def request_of(
     stage: StageFolder,
+    *,
     source: Path,
     project: str,
     data: DataPolicy,
     train: TrainPolicy,
     hyperparameters: Mapping[str, Hyperparameter],
+    variables: Mapping[str, str],
 ) -> TrainingRequest:
     """The job an attempt of this stage asks for."""
     words = hyperparameter_words(hyperparameters, train.hyperparameter_style)
@@ -82,6 +93,7 @@ def request_of(
         metrics=train.metrics,
         time_limit_s=train.time_limit_s,
         hyperparameters=hyperparameters,
+        variables=variables,
         labels={"run-id": stage.run_id, "project": project},
     )
 

@@ -91,7 +91,7 @@ class LocalTraining:
                 return job
             asked = self._asked_before(folder) or self._ask(request, launch.argv)
             write_whole(folder / files.JOB, asked.model_dump_json(indent=1))
-            _start(folder, {**launch.environ, MARKER: asked.marker})
+            _start(folder, {**launch.environ, **request.variables, MARKER: asked.marker})
         return job
 
     def find(self, project: str, run_id: str) -> JobRef | None:
