@@ -1,5 +1,7 @@
 """SageMaker going wrong: each fault ends in its error, and leaves a clean platform."""
 
+from dataclasses import replace
+
 import pytest
 
 from ml_pipeline.domain.errors import (
@@ -14,7 +16,18 @@ from tests.emulators.sagemaker_driver import (
     sagemaker_training,
 )
 from tests.fakes.platforms import eventually
+from tests.fakes.projects import write_files
 
+RESUMES = """
+import pathlib, sys, time
+data, output = map(pathlib.Path, sys.argv[1:])
+kept = data.parents[3] / "checkpoints" / "step.txt"  # /opt/ml/checkpoints
+if not kept.exists():
+    kept.write_text("41")
+    time.sleep(600)
+(output / "model.skops").write_bytes(b"model")
+(output / "metrics.json").write_text('{"mae": %s}' % kept.read_text())
+"""
 pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("sagemaker")]
 
 
@@ -109,6 +122,17 @@ def test_a_job_preempted_and_restarted_is_one_job_that_succeeds(case):
     job = platform.submit(case.request())
     assert case.ended(platform, job) is JobState.SUCCEEDED
     assert platform.result(job).metrics["mae"] == 4.5
+
+
+def test_a_preempted_spot_job_goes_on_from_its_checkpoint(case):
+    """Its first try ends never; what it kept is where the second begins."""
+    case.emulator.faults({"kind": "job-preempted"})
+    write_files(case.source, {"resume.py": RESUMES})
+    asked = replace(case.request(), argv=("python", "resume.py", "{data}", "{output}"))
+    platform = parts_on(case.emulator.url, spot=True).training
+    job = platform.submit(asked)
+    assert case.ended(platform, job) is JobState.SUCCEEDED
+    assert platform.result(job).metrics == {"mae": 41.0}
 
 
 @pytest.mark.parametrize("kind", ["metrics-missing", "metrics-nan", "artifact-missing"])

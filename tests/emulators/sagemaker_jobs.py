@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tarfile
 import threading
+import time
 import uuid
 from pathlib import Path
 
@@ -127,15 +128,34 @@ class Job(threading.Thread):
             return
         self.became("InProgress", "Downloading")
         if self.account.fault("job-preempted"):
-            self.became("InProgress", "Training")
-            self.account.wait()
-            self.became("InProgress", "Interrupted")
-            self.account.wait()
-            self.became("InProgress", "Restarting")
+            self._interrupted()
         self._trained()
 
+    def _interrupted(self) -> None:
+        """Run until its first checkpoint, or for a while; checkpoints are what is left of it."""
+        root = self._root()
+        if self._inputs(root):
+            return
+        self.became("InProgress", "Training")
+        kept = self.asked.get("CheckpointConfig")
+        begun = time.monotonic()
+
+        def over() -> bool:
+            there = any((root / "checkpoints").glob("*"))
+            return there or time.monotonic() - begun > (10 if kept else self.account.delay_s)
+
+        self._container(root, over)
+        for path in (root / "checkpoints").glob("*") if kept else ():
+            put_object(f"{kept['S3Uri'].rstrip('/')}/{path.name}", path.read_bytes())
+        self.became("InProgress", "Interrupted")
+        self.account.wait()
+        self.became("InProgress", "Restarting")
+
+    def _root(self) -> Path:
+        return Path(self.account.root) / "jobs" / uuid.uuid4().hex
+
     def _trained(self) -> None:
-        root = Path(self.account.root) / "jobs" / uuid.uuid4().hex
+        root = self._root()
         missing = self._inputs(root)
         if missing:
             self._failed(f"ClientError: Data download failed: no S3 objects under {missing}")
@@ -169,11 +189,14 @@ class Job(threading.Thread):
         config.mkdir(parents=True)
         given = json.dumps(self.asked.get("HyperParameters", {}))
         (config / "hyperparameters.json").write_text(given)
-        for folder in ("model", "output"):
+        for folder in ("model", "output", "checkpoints"):
             (root / folder).mkdir()
+        kept = self.asked.get("CheckpointConfig")
+        for name, content in objects(kept["S3Uri"]).items() if kept else ():
+            (root / "checkpoints" / name).write_bytes(content)
         return ""
 
-    def _container(self, root: Path):
+    def _container(self, root: Path, taken_away=lambda: False):
         """Its exit code, what it printed, and the limit that ended it."""
         process = subprocess.Popen(
             [sys.executable, "-m", "ml_pipeline.entry", "train"],
@@ -195,7 +218,7 @@ class Job(threading.Thread):
         limit_s = self.asked["StoppingCondition"].get("MaxRuntimeInSeconds", 86400)
         waited, over = 0.0, ""
         while process.poll() is None and not over:
-            if self.stopped.wait(0.05) or self.account.stopping.is_set():
+            if self.stopped.wait(0.05) or self.account.stopping.is_set() or taken_away():
                 break
             waited += 0.05
             over = "MaxRuntimeExceeded" if waited > limit_s else ""

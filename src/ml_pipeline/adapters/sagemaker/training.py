@@ -40,6 +40,8 @@ _LEFT_OUT = frozenset(
     {".git", ".venv", "venv", "__pycache__", "node_modules", "runs", ".ml-pipeline"}
     | {".pytest_cache", ".ruff_cache", ".mypy_cache", ".hypothesis", ".tox", ".nox"}
 )
+#: Source: CheckpointConfig, SageMaker API reference: its default, copied to and from S3.
+_CHECKPOINTS = "/opt/ml/checkpoints"
 #: Source: HyperParameterValue, SageMaker API reference.
 _VALUE_LENGTH = 2500
 
@@ -208,10 +210,14 @@ class SageMakerTraining:
     def _order(self, name: str, data: str, place: str, request: TrainingRequest) -> dict[str, Any]:
         policy = self._policy
         limit_s = math.ceil(request.time_limit_s) + _GRACE_S
-        stopping = {"MaxRuntimeInSeconds": limit_s}
+        stopping: dict[str, Any] = {"MaxRuntimeInSeconds": limit_s}
+        kept: dict[str, Any] = {}
         if policy.spot:
             # counts waiting and running, so it may never be less than the running time alone
             stopping["MaxWaitTimeInSeconds"] = limit_s + math.ceil(policy.spot_wait_s)
+            kept["CheckpointConfig"] = {
+                "S3Uri": self._bucket.uri(f"{place}/checkpoints/"), "LocalPath": _CHECKPOINTS,
+            }  # fmt: skip
         return {
             "TrainingJobName": name,
             "AlgorithmSpecification": {
@@ -232,6 +238,7 @@ class SageMakerTraining:
             },
             "StoppingCondition": stopping,
             "EnableManagedSpotTraining": policy.spot,
+            **kept,
             "Tags": names.tag_list(
                 {
                     names.PROJECT: request.project,
