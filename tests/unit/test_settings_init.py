@@ -57,7 +57,8 @@ def project(tmp_path: Path) -> Path:
             "jobs/fit_churn.py": SCRIPT,
             "jobs/broken.py": "def (",
             "test/test_fit.py": "def test_x(): assert True\n",
-            "requirements.txt": "pandas\nscikit-learn\nclick\npytest\nFlake8>=6\n",
+            "requirements.txt": "pandas\nscikit-learn\nclick\npytest\nFlake8>=6\nblack\n",
+            ".flake8": "[flake8]\nmax-line-length = 100\n",
             "mypy.ini": "[mypy]\nstrict = true\n",
             "data/customers.csv": "\n".join(
                 ["customer_id,signed_up,age,plan_cost,calls,churned", *rows]
@@ -83,7 +84,7 @@ def test_a_foreign_project_is_read_off_its_own_files(project) -> None:
     assert config["data"]["key_columns"] == ["customer_id"]
     assert config["data"]["columns"]["plan_cost"] == {"type": "number", "max_missing_share": 0.01}
     assert config["checks"] == {
-        "lint": [["flake8", "."]],
+        "lint": [["flake8", "--extend-exclude=.ml-pipeline,runs", "."]],
         "unit_test": ["python", "-m", "pytest", "test", "--junitxml={junit}"],
     }
     assert config["train"] == {
@@ -107,7 +108,64 @@ def test_what_only_the_user_can_know_is_left_to_fill_in(project) -> None:
     assert "Always giving the same\n# answer scores 0.5" in text
     assert "# allow_pickle = true" in text
     assert "# max_iter = 200" in text
-    assert '# lint = [["mypy", "."]]' in text
+
+
+def test_a_linter_that_is_not_both_configured_and_installed_stands_ready_as_a_comment(
+    project,
+) -> None:
+    text = initproject.propose(project).text
+    unconfigured = "  # check: black is a dependency, but nothing configures it\n"
+    uninstalled = "  # check: mypy.ini names mypy, but it is no dependency of the project\n"
+    assert unconfigured + '  # ["black", "--check", ' in text
+    assert uninstalled + '  # ["mypy", "--exclude=^runs/", "."],\n]\n' in text
+    taken_in = text.replace('  # ["mypy"', '  ["mypy"')
+    assert len(tomllib.loads(taken_in)["checks"]["lint"]) == 2
+
+
+def test_labels_are_listed_and_the_positive_one_is_pointed_out(project) -> None:
+    table = project / "data/customers.csv"
+    text = table.read_text(encoding="utf-8")
+    rows = [line.rsplit(",", 1) for line in text.splitlines()]
+    changed = [f"{left},{ {'0': 'yes', '1': 'no'}.get(last, last) }" for left, last in rows]
+    table.write_text("\n".join(changed), encoding="utf-8")
+    assert proposed(project)["data"]["classes"] == ["no", "yes"]
+    text = initproject.propose(project).text
+    assert "# check: in this order 'yes', the last, is the positive one" in text
+    assert proposed(project)["metric"]["prediction_max"] == 1
+
+
+def test_more_labels_than_classes_have_are_left_to_the_user(tmp_path) -> None:
+    rows = "\n".join(f"{i},name {i}" for i in range(300))
+    files(tmp_path, **{"rows.csv": "a,b\n" + rows})
+    assert '# classes = ["a", "b"]' in initproject.propose(tmp_path).text
+
+
+def test_text_is_a_feature_where_there_are_no_numbers(tmp_path) -> None:
+    rows = "\n".join(f"word {i},{'ham' if i % 2 else 'spam'}" for i in range(300))
+    files(tmp_path, **{"rows.csv": "mail,label\n" + rows})
+    data = proposed(tmp_path)["data"]
+    assert (data["features"], data["classes"]) == (["mail"], ["ham", "spam"])
+
+
+def test_columns_a_script_selects_or_does_not_drop_are_the_features(tmp_path) -> None:
+    rows = "\n".join(f"{i},{i % 3},x,{i}.5" for i in range(30))
+    script = "y = df['y']\nX = df.drop(columns=['y', 'a'])\nmodel.fit(X, y)\n"
+    files(tmp_path, **{"rows.csv": "a,b,c,y\n" + rows, "train.py": script})
+    assert proposed(tmp_path)["data"]["features"] == ["b", "c"]
+    script = "NUMBERS = ['b']\nmodel.fit(df[NUMBERS + ['a']], df['y'].to_numpy())\n"
+    files(tmp_path, **{"train.py": script})
+    data = proposed(tmp_path)["data"]
+    assert (data["target"], data["features"]) == ("y", ["b", "a"])
+
+
+def test_a_package_python_would_not_find_gets_its_path(tmp_path) -> None:
+    files(tmp_path, **{
+        "src/pkg/__init__.py": "", "src/pkg/data.py": "",
+        "src/pkg/train.py": "from . import data\nmodel.fit(1)\n",
+    })  # fmt: skip
+    config = proposed(tmp_path)
+    assert config["train"]["command"][:3] == ["python", "-m", "pkg.train"]
+    assert config["environment"]["variables"] == {"PYTHONPATH": "src"}
 
 
 def test_only_the_limit_is_left_and_then_it_loads(project) -> None:

@@ -9,7 +9,8 @@ from ml_pipeline.domain.errors import ConfigurationError
 from ml_pipeline.settings.loading import load
 from ml_pipeline.settings.page import Page
 from ml_pipeline.settings.project import OWN, configured, displayed
-from ml_pipeline.settings.proposal import commands_page, model_page, rows_page
+from ml_pipeline.settings.proposal import model_page, rows_page
+from ml_pipeline.settings.proposal_commands import commands_page
 from ml_pipeline.settings.survey import tools
 from ml_pipeline.settings.survey.project import survey
 

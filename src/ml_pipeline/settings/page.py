@@ -3,7 +3,7 @@
 import datetime as dt
 import json
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from ml_pipeline.settings.faults import dotted, quoted
 
@@ -25,10 +25,11 @@ class Page:
         """An empty line."""
         self._lines.append("")
 
-    def note(self, text: str) -> None:
+    def note(self, text: str, *, indent: str = "") -> None:
         """A comment."""
+        mark = f"{indent}# "
         self._lines += textwrap.wrap(
-            text, _WIDTH, initial_indent="# ", subsequent_indent="# ", break_on_hyphens=False
+            text, _WIDTH, initial_indent=mark, subsequent_indent=mark, break_on_hyphens=False
         )
 
     def set(self, key: str, value: object, *, check: str = "", note: str = "") -> None:
@@ -38,6 +39,20 @@ class Page:
         if check:
             self.note(f"check: {check}")
         self._lines.append(f"{dotted((key,))} = {literal(value)}")
+
+    def listing(
+        self, key: str, taken: Sequence[object], offered: Sequence[tuple[object, str]]
+    ) -> None:
+        """A list, an entry a line; offered entries stand in it as comments, each with its why."""
+        if not offered:
+            self._lines.append(f"{dotted((key,))} = {literal(list(taken))}")
+            return
+        self._lines.append(f"{dotted((key,))} = [")
+        self._lines += [f"  {literal(value)}," for value in taken]
+        for value, why in offered:
+            self.note(why, indent="  ")
+            self._lines.append(f"  # {literal(value)},")
+        self._lines.append("]")
 
     def offer(self, key: str, value: object, *, why: str) -> None:
         """A key that is left out, ready to be taken in by removing its `# `."""

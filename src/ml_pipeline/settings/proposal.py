@@ -1,20 +1,24 @@
-"""What `init` writes, section by section."""
+"""What `init` writes about rows, metric and gate."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 
 from ml_pipeline.settings.page import Page
-from ml_pipeline.settings.survey import roles, tools
+from ml_pipeline.settings.survey import guesses, tools
+from ml_pipeline.settings.survey.classes import in_order
 from ml_pipeline.settings.survey.columns import is_classes
+from ml_pipeline.settings.survey.guesses import Guess
+from ml_pipeline.settings.survey.layout import Layout
 from ml_pipeline.settings.survey.project import Survey
-from ml_pipeline.settings.survey.roles import Guess
 from ml_pipeline.settings.survey.scripts import Script
-from ml_pipeline.settings.survey.tables import Column, Table, naive_error
+from ml_pipeline.settings.survey.tables import Column, Table, labels, naive_error
 
 _FEW_ROWS = 1000
 _OF_CLASSES = frozenset({"accuracy", "f1", "roc_auc", "log_loss"})
+_OF_TWO_CLASSES = frozenset({"roc_auc", "log_loss"})
 _OF_QUANTITIES = frozenset({"mae", "rmse", "mape", "r2"})
 _BOUNDS = {"mape": (0, 10), "r2": (-1, 1), "log_loss": (0, 10)}
-_SUFFIXES_OF_PICKLE = (".pkl", ".pickle", ".joblib")
+_MOST_LABELS = 200
 
 
 def rows_page(page: Page, seen: Survey) -> None:
@@ -27,6 +31,7 @@ def rows_page(page: Page, seen: Survey) -> None:
         page.set("target", chosen.target, check=chosen.target_doubt)
     else:
         page.fill_in("target", "y", why="the column to predict")
+    _classes(page, seen)
     if chosen.features:
         page.set("features", chosen.features, check=chosen.features_doubt)
     else:
@@ -40,40 +45,20 @@ def rows_page(page: Page, seen: Survey) -> None:
         _columns(page, seen, seen.table)
 
 
-def commands_page(page: Page, seen: Survey) -> None:
-    """`[checks]`, `[train]`, `[hyperparameters]` and `[staging]`."""
-    page.section("checks", "the project's own checks")
-    lint = tools.linters(seen.source, seen.dependencies)
-    declared = [list(one.argv) for one in lint if one.declared]
-    if declared:
-        page.set("lint", declared)
-    for one in lint:
-        if not one.declared:
-            missing = f"{one.argv[0]} is configured, but no dependency of the project"
-            page.offer("lint", [list(one.argv)], why=missing)
-    _guess(page, "unit_test", tools.unit_tests(seen.source, seen.dependencies))
-    page.section("train", "trains on {data}; leaves a model and metrics in {output}")
-    if seen.training:
-        _training(page, seen.training)
-    else:
-        example = ["python", "train.py", "--data", "{data}", "--output", "{output}"]
-        page.fill_in("command", example, why="no script that trains was found")
-    test = tools.integration_test(seen.scripts)
-    if test is not None:
-        page.section("staging", "tests of a served model, before users meet it")
-        page.set("integration_test", test.argv)
-
-
 def model_page(page: Page, seen: Survey) -> None:
     """`[metric]` and `[gate]`."""
     page.section("metric", "computed by the pipeline on rows the model never saw")
     target = seen.target
-    reported = seen.training[0].metrics if seen.training else {}
+    script = seen.training[0] if seen.training else None
+    reported = script.metrics if script else {}
     name = _metric_name(target, list(reported))
     why = "" if name in reported else "no metric was found in the training script"
     page.set("name", name, check=why)
     if name in reported:
-        page.set("reported_as", reported[name], check="its key in the training's own metrics")
+        nested = "; names in names are joined by dots" if "." in reported[name] else ""
+        certain = script is not None and script.report is not None
+        told = {"note" if certain else "check": f"its key in the training's own metrics{nested}"}
+        page.set("reported_as", reported[name], **told)
     if target is None:
         page.fill_in("min", 0, why="the least value of the metric that is believed")
         page.fill_in("max", 100, why="the greatest value of the metric that is believed")
@@ -88,13 +73,35 @@ def model_page(page: Page, seen: Survey) -> None:
 def _environment(page: Page, seen: Survey) -> None:
     files = tools.requirement_files(seen.source)
     project = tools.pyproject(seen.source).get("project", {})
-    if files and "requirements.txt" not in files and "dependencies" not in project:
+    loose = files and "requirements.txt" not in files and "dependencies" not in project
+    root = seen.layout.launch(seen.training[0]).root if seen.training else ""
+    if loose or root:
         page.section("environment", "the project's own environment")
+    if loose:
         page.set("requirements", files, check="all of them are installed together")
+    if root:
+        why = f"the package lies in {root}, and no [build-system] says so: this lets Python find it"
+        page.set("variables", {"PYTHONPATH": root}, check=why)
+
+
+def _classes(page: Page, seen: Survey) -> None:
+    """The labels of a target of text, in the order that says which one is positive."""
+    table, target = seen.table, seen.target
+    if table is None or target is None or target.kind != "text":
+        return
+    found = in_order(labels(seen.source, table.path, target.name, most=_MOST_LABELS))
+    if not found:
+        why = f"every label of {target.name}, in order; it has {target.distinct}"
+        page.fill_in("classes", ["a", "b"], why=f"{why}, which is many for classes")
+    elif len(found) == 2:
+        why = f"in this order {found[1]!r}, the last, is the positive one of f1 and roc_auc"
+        page.set("classes", found, check=why)
+    else:
+        page.set("classes", found, note="every label; predictions are positions in this list")
 
 
 def _source_of_rows(page: Page, seen: Survey) -> None:
-    fetch, generate = roles.fetcher(seen.scripts), roles.generator(seen.scripts)
+    fetch, generate = _of(guesses.fetcher, seen), _of(guesses.generator, seen)
     if seen.table is not None:
         page.set("path", seen.table.path.as_posix(), check="the table that fits the scripts best")
         if fetch is not None:
@@ -103,7 +110,7 @@ def _source_of_rows(page: Page, seen: Survey) -> None:
         page.set("fetch", fetch.argv, check=fetch.doubt)
     else:
         page.fill_in("path", "data.csv", why="a CSV or Parquet file, or a command as 'fetch'")
-    prepare = roles.preparer(seen.scripts)
+    prepare = _of(guesses.preparer, seen)
     if prepare is not None and (seen.choice.absent or seen.table is None):
         page.set("prepare", prepare.argv, check="it makes the features of the raw rows")
     elif seen.choice.absent:
@@ -111,6 +118,10 @@ def _source_of_rows(page: Page, seen: Survey) -> None:
         page.note(f"check: {listed}: no column of the table; 'prepare' may name what makes it")
     if generate is not None:
         page.set("generate", generate.argv)
+
+
+def _of(find: Callable[[Sequence[Script], Layout], Guess | None], seen: Survey) -> Guess | None:
+    return find(seen.scripts, seen.layout)
 
 
 def _columns(page: Page, seen: Survey, table: Table) -> None:
@@ -121,8 +132,18 @@ def _columns(page: Page, seen: Survey, table: Table) -> None:
     for name in dict.fromkeys(used):
         column = table.column(name) if name else None
         if column is not None:
-            span = f"{column.low} … {column.high}" if column.low is not None else ""
+            span = _span(column)
             page.set(name, _column_policy(column), note=span)
+
+
+def _span(column: Column) -> str:
+    """What was measured, in a comment; empty where the column has no order."""
+    if column.low is None:
+        return ""
+    return " … ".join(
+        f"{end:.6g}" if isinstance(end, int | float) else str(end)
+        for end in (column.low, column.high)
+    )
 
 
 def _column_policy(column: Column) -> dict[str, object]:
@@ -132,57 +153,19 @@ def _column_policy(column: Column) -> dict[str, object]:
     return policy
 
 
-def _guess(page: Page, key: str, guess: Guess | None) -> None:
-    if guess is not None:
-        page.set(key, guess.argv, check=guess.doubt)
-
-
-def _training(page: Page, candidates: Sequence[Script]) -> None:
-    script = candidates[0]
-    guess = roles.training_command(script)
-    others = ", ".join(other.path.as_posix() for other in candidates[1:])
-    doubts = [guess.doubt, f"other scripts that may train: {others}" if others else ""]
-    page.set("command", guess.argv, check="; ".join(doubt for doubt in doubts if doubt))
-    if roles.style(script):
-        page.set("hyperparameter_style", roles.style(script))
-    artifact = roles.artifact(script)
-    unseen = "" if script.artifacts else "the script shows no name of a model file"
-    page.set("artifact", artifact, check=unseen)
-    page.set(
-        "metrics",
-        (script.reports or ["metrics.json"])[0],
-        check="" if script.reports else "the script shows no JSON file: it must write one",
-    )
-    for key, pattern in (
-        ("model_key", "model|estim|pipe|clf|regress|classif"),
-        ("features_key", "feature|column|cols"),
-    ):
-        found = script.dumped_key(pattern)
-        if found:
-            page.set(key, found)
-    if artifact.endswith(_SUFFIXES_OF_PICKLE):
-        why = "check: a pickle runs code when it is loaded. Better write skops; or opt in:"
-        page.offer("allow_pickle", value=True, why=why)
-    values = roles.hyperparameters(script)
-    if values:
-        page.section("hyperparameters", "appended to the command; these are the script's defaults")
-        for name, value in values.items():
-            page.offer(name, value, why="")
-
-
 def _metric_name(target: Column | None, reported: Sequence[str]) -> str:
     classes = target is not None and is_classes(target)
-    fitting = (
-        {"accuracy", "f1", "roc_auc", "log_loss"} if classes else {"mae", "rmse", "mape", "r2"}
-    )
+    fitting = _OF_CLASSES if classes else _OF_QUANTITIES
+    if target is not None and target.distinct > 2:
+        fitting -= _OF_TWO_CLASSES
     named = [name for name in reported if target is None or name in fitting]
     return named[0] if named else ("accuracy" if classes else "mae")
 
 
 def _ranges(page: Page, name: str, target: Column) -> None:
     classes = is_classes(target)
-    low, high = (0, target.distinct - 1) if classes else (target.low, target.high)
-    spread = high - low
+    low, high = _extent(target)
+    spread = _outward(high - low)
     bounds = {"mae": (0, spread), "rmse": (0, spread), **_BOUNDS}
     low_metric, high_metric = bounds.get(name, (0, 1))
     page.set("min", low_metric, note="what is believed of the metric, not what is good")
@@ -192,8 +175,30 @@ def _ranges(page: Page, name: str, target: Column) -> None:
         page.set("prediction_max", high)
         return
     beyond = "half the measured spread beyond what the target was"
-    page.set("prediction_min", low - spread / 2, check=f"{beyond}, {low} … {high}")
-    page.set("prediction_max", high + spread / 2)
+    page.set(
+        "prediction_min", 0.0 - _outward((high - low) / 2 - low), check=f"{beyond}, {_span(target)}"
+    )
+    page.set("prediction_max", _outward(high + (high - low) / 2))
+
+
+def _extent(target: Column) -> tuple[float, float]:
+    """The least and the greatest prediction: of labels and truth values, their positions."""
+    if target.low is None or target.high is None:
+        return 0, max(1, target.distinct - 1)
+    return target.low, max(target.high, target.low + 1) if is_classes(target) else target.high
+
+
+def _outward(value: float) -> float:
+    """A bound with four significant digits, never less than the value.
+
+    >>> _outward(90.95598), _outward(-45.47799), _outward(0.0), _outward(3.5)
+    (90.96, -45.47, 0.0, 3.5)
+    """
+    if value == 0 or not math.isfinite(value):
+        return value
+    digits = 3 - math.floor(math.log10(abs(value)))
+    rounded = round(math.ceil(round(value * 10.0**digits, 6)) / 10.0**digits, max(digits, 0))
+    return rounded if isinstance(value, float) or rounded != value else value
 
 
 def _limit(page: Page, name: str, seen: Survey) -> None:

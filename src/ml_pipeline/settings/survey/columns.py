@@ -1,7 +1,7 @@
 """Which table is the data, and which of its columns are target, features, time and key."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +12,12 @@ from ml_pipeline.settings.survey.tables import Column, Table, header, measured
 _TARGET_WEIGHT = 10
 _CLASSES_AT_MOST = 20
 _IDENTIFIER = re.compile(r"(^|_)(id|key|uuid|number|no)$", re.IGNORECASE)
+_FEATURES = re.compile(r"features?|feature_(cols|columns|names)|columns|x_cols", re.IGNORECASE)
+_NO_FEATURES = re.compile(
+    r"(^|_)(drop\w*|exclu\w*|ignore\w*|skip\w*|unused|target\w*|labels?|ids?|keys?|index|dates?"
+    r"|times?|y|meta\w*)(_|$)",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,11 +40,16 @@ class Choice:
 def choose(
     source: Path, paths: Sequence[Path], scripts: Sequence[Script]
 ) -> tuple[Choice, Table | None]:
-    """The likeliest table, measured, and its columns; no table when there is none to read."""
+    """The likeliest table, measured, and its columns; no table when there is none to read.
+
+    Args:
+        source: the project's folder.
+        paths: tables, the likeliest first where scripts do not tell.
+        scripts: those first whose word counts most.
+    """
     own = [script for script in scripts if not in_tests(script.path)]
     targets = [name for script in own for name in script.targets]
-    lists = [names for script in own for names in script.features]
-    known = {name for names in lists for name in names}
+    known = {name for script in own for names in script.lists.values() for name in names}
     ranked = []
     for path in paths:
         try:
@@ -49,11 +60,12 @@ def choose(
         ranked.append((hits, path))
     if not ranked:
         target = targets[0] if targets else ""
+        lists = list(_named_features(own))
         named = tuple(name for name in (lists or [()])[0] if name != target)
         return Choice(target=target, features=named), None
     most = max(hits for hits, _ in ranked)
     table = measured(source, next(path for hits, path in ranked if hits == most))
-    return _columns(table, targets, lists), table
+    return _columns(table, targets, own), table
 
 
 def is_classes(column: Column) -> bool:
@@ -62,7 +74,7 @@ def is_classes(column: Column) -> bool:
     return column.kind in {"text", "boolean"} or (column.kind == "integer" and few)
 
 
-def _columns(table: Table, targets: Sequence[str], lists: Sequence[Sequence[str]]) -> Choice:
+def _columns(table: Table, targets: Sequence[str], scripts: Sequence[Script]) -> Choice:
     target, target_doubt = _target(table, targets)
     time, time_doubt = _time(table, target)
     keys = tuple(
@@ -71,7 +83,7 @@ def _columns(table: Table, targets: Sequence[str], lists: Sequence[Sequence[str]
         if _IDENTIFIER.search(column.name) and column.distinct == table.rows > 1
     )[:1]
     taken = {target, time, *keys}
-    features, doubt, absent = _features(table, lists, taken)
+    features, doubt, absent = _features(table, scripts, taken)
     return Choice(
         target=target,
         target_doubt=target_doubt,
@@ -100,8 +112,9 @@ def _time(table: Table, target: str) -> tuple[str, str]:
 
 
 def _features(
-    table: Table, lists: Sequence[Sequence[str]], taken: set[str]
+    table: Table, scripts: Sequence[Script], taken: set[str]
 ) -> tuple[tuple[str, ...], str, tuple[str, ...]]:
+    lists = list(_named_features(scripts))
     best = max(
         lists, key=lambda names: sum(table.column(name) is not None for name in names), default=()
     )
@@ -110,6 +123,43 @@ def _features(
         absent = tuple(name for name in named if table.column(name) is None)
         doubt = "a script lists them" if len(lists) > 1 or absent else ""
         return tuple(dict.fromkeys(named)), doubt, absent
-    numbers = [column.name for column in table.columns if column.is_number]
-    rest = tuple(name for name in numbers if name not in taken)
-    return rest, "all columns of numbers; the order is that of the training", ()
+    found, doubt = _unnamed_features(table, scripts, taken)
+    return found, doubt, ()
+
+
+def _named_features(scripts: Sequence[Script]) -> Iterator[Sequence[str]]:
+    """Different lists under a name for features; those that say "feature" first."""
+    lists = [pair for script in scripts for pair in script.lists.items()]
+    found = [
+        (name, texts)
+        for name, texts in lists
+        if _FEATURES.search(name) and not _NO_FEATURES.search(name)
+    ]
+    found.sort(key=lambda pair: "feature" not in pair[0].lower())
+    yield from dict.fromkeys(tuple(texts) for _, texts in found)
+
+
+def _unnamed_features(
+    table: Table, scripts: Sequence[Script], taken: set[str]
+) -> tuple[tuple[str, ...], str]:
+    """Columns a script selects, lists or leaves after `drop`, else all numbers, else all texts."""
+    candidates = [pair for script in scripts for pair in script.selected.items()]
+    lists = [pair for script in scripts for pair in script.lists.items()]
+    candidates += [(name, texts) for name, texts in lists if not _NO_FEATURES.search(name)]
+    fitting = [
+        (tuple(dict.fromkeys(name for name in texts if name not in taken)), source)
+        for source, texts in candidates
+        if all(table.column(name) for name in texts)
+    ]
+    names, source = max(fitting, key=lambda pair: len(pair[0]), default=((), ""))
+    if names:
+        return names, f"as the scripts' {source} says"
+    rest = [column for column in table.columns if column.name not in taken]
+    gone = {name for script in scripts for name in script.dropped}
+    if gone & {column.name for column in table.columns}:
+        kept = tuple(column.name for column in rest if column.name not in gone)
+        return kept, "all columns that the scripts do not drop; the order is that of the training"
+    numbers = tuple(column.name for column in rest if column.is_number)
+    texts = tuple(column.name for column in rest if column.kind == "text")
+    kind = "numbers" if numbers else "text"
+    return numbers or texts, f"all columns of {kind}; the order is that of the training"

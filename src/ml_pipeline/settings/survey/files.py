@@ -4,6 +4,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+#: Folders the pipeline writes in a project; its own tools have no business in them.
+LEFT_OUT = (".ml-pipeline", "runs")
 _NOT_OURS = frozenset(
     {
         "__pycache__", "build", "dist", "env", "mlruns", "node_modules", "runs", "site-packages",

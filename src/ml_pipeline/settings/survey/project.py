@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ml_pipeline.settings.survey import roles, tools
+from ml_pipeline.settings.survey import guesses, tools
 from ml_pipeline.settings.survey.columns import Choice, choose
+from ml_pipeline.settings.survey.layout import Layout, layout_of
 from ml_pipeline.settings.survey.scripts import Script, scripts
 from ml_pipeline.settings.survey.tables import Column, Table, tables
 
@@ -15,6 +16,7 @@ class Survey:
     """What was seen of a project; `training` are candidates, the likeliest first."""
 
     source: Path
+    layout: Layout
     scripts: Sequence[Script]
     training: Sequence[Script]
     dependencies: frozenset[str]
@@ -30,11 +32,13 @@ class Survey:
 def survey(source: Path) -> Survey:
     """Look at scripts, tables and tools; nothing of the project runs."""
     found = scripts(source)
-    choice, table = choose(source, tables(source), found)
+    training = guesses.training(found)
+    choice, table = choose(source, tables(source), [*training, *found])
     return Survey(
         source=source,
+        layout=layout_of(source, tools.pyproject(source)),
         scripts=found,
-        training=roles.training(found),
+        training=training,
         dependencies=tools.dependencies(source),
         table=table,
         choice=choice,

@@ -1,170 +1,206 @@
-"""Python files read as syntax trees: their options, what they dump, the names they use."""
+"""Python files read as syntax trees: their command lines, what they write, the names they use."""
 
 import ast
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
-from ml_pipeline.settings.survey.constants import text_lists
-from ml_pipeline.settings.survey.files import walk
+from ml_pipeline.settings.survey import fired, functions, parsers
+from ml_pipeline.settings.survey.columns_named import dropped, targets
+from ml_pipeline.settings.survey.constants import Lists, called, constants, selections, text_lists
+from ml_pipeline.settings.survey.files import in_tests, walk
+from ml_pipeline.settings.survey.imports import Import, imports, own_files
+from ml_pipeline.settings.survey.metric_names import named_metrics
+from ml_pipeline.settings.survey.options import CommandLine, Option, positions
+from ml_pipeline.settings.survey.writes import MODEL_ENDINGS, Report, Saved, Writings
 
-MODEL_ENDINGS = (".skops", ".joblib", ".pkl", ".pickle", ".onnx")
-_METRIC = re.compile(r"(?<![a-z])(mae|rmse|mape|r2|accuracy|f1|roc_auc|log_loss)(?![a-z0-9])")
-_DUMPERS = frozenset({"dump", "save_model", "dump_model"})
-_ADDERS = frozenset({"add_argument", "addoption", "option", "argument", "Option"})
-_FEATURES = re.compile(r"features?|feature_(cols|columns|names)|columns|x_cols", re.IGNORECASE)
-_TARGET = re.compile(r"target(_(col|column|name))?|label(_col|_column)?|y_col", re.IGNORECASE)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Option:
-    """A command-line option or a positional argument.
-
-    `name` is as it is typed; `default` is a constant of the source, None when there is none.
-    """
-
-    name: str
-    default: object = None
-    metavar: str = ""
-
-    @property
-    def words(self) -> str:
-        """The name alone, in lower case, with hyphens."""
-        return self.name.lstrip("-").replace("_", "-").lower()
+_READERS: Mapping[str, str] = {
+    "read_csv": "CSV", "scan_csv": "CSV", "reader": "CSV", "DictReader": "CSV",
+    "genfromtxt": "CSV", "loadtxt": "CSV", "read_csv_auto": "CSV", "read_table": "CSV",
+    "read_parquet": "Parquet", "scan_parquet": "Parquet", "ParquetFile": "Parquet",
+    "ParquetDataset": "Parquet",
+    "read_feather": "Feather", "read_excel": "Excel", "read_pickle": "pickle",
+    "read_hdf": "HDF5", "read_json": "JSON", "read_ndjson": "JSON",
+}  # fmt: skip
+_PARQUET_MODULES = frozenset({"pq", "parquet"})
 
 
 @dataclass(slots=True, kw_only=True)
 class Script:
-    """What one Python file shows of itself."""
+    """What one Python file shows of itself, and of the files of the project it imports.
+
+    `words` and `options` are those of one of its command lines, see `entries`.
+    """
 
     path: Path
+    words: tuple[str, ...] = ()
     options: list[Option] = field(default_factory=list)
+    commands: list[CommandLine] = field(default_factory=list)
+    imports: list[Import] = field(default_factory=list)
+    #: it trains itself, and not only what it imports does
     fits: bool = False
+    fits_below: bool = False
     runs: bool = False
     texts: list[str] = field(default_factory=list)
-    #: keys of the mapping given to a dump, in order
-    dumped_keys: list[str] = field(default_factory=list)
-    #: options whose value is handed to a dump as the file itself
-    dump_targets: set[str] = field(default_factory=set)
+    saved: list[Saved] = field(default_factory=list)
+    written: list[Report] = field(default_factory=list)
+    #: formats of the tables it reads
+    formats: set[str] = field(default_factory=set)
     targets: list[str] = field(default_factory=list)
-    features: list[Sequence[str]] = field(default_factory=list)
+    #: lists of names, and those among them that a table is subscripted with
+    lists: dict[str, Sequence[str]] = field(default_factory=dict)
+    selected: dict[str, Sequence[str]] = field(default_factory=dict)
+    dropped: list[str] = field(default_factory=list)
+
+    @property
+    def entries(self) -> "Sequence[Script]":
+        """The script once for each of its command lines."""
+        return [
+            replace(self, words=line.words, options=[*line.options]) for line in self.commands
+        ] or [self]
+
+    @property
+    def name(self) -> str:
+        """File and subcommand, in lower case."""
+        return "_".join((self.path.stem, *self.words)).lower()
 
     @property
     def artifacts(self) -> list[str]:
-        """Names of files that look like models."""
-        return [Path(text).name for text in self.texts if text.endswith(MODEL_ENDINGS)]
+        """Names of model files, those first that are seen to be written."""
+        names = [one.name for one in self.saved if one.name]
+        texts = (Path(text).name for text in self.texts if text.endswith(MODEL_ENDINGS))
+        return list(dict.fromkeys((*names, *texts)))
+
+    @property
+    def dump_targets(self) -> set[str]:
+        """Options whose value is handed to a dump as the file itself."""
+        return {one.variable.replace("_", "-") for one in self.saved if one.variable}
 
     @property
     def reports(self) -> list[str]:
-        """Names of JSON files; those named like metrics first."""
-        names = [Path(text).name for text in self.texts if re.fullmatch(r"[\w./-]+\.json", text)]
-        return sorted(names, key=lambda name: not re.search("metric|score|result|eval", name))
+        """Names of JSON files that are no models; those named like metrics first."""
+        models = {one.name for one in self.saved}
+        found = [self.report.name] if self.report and self.report.name else []
+        named = [Path(text).name for text in self.texts if re.fullmatch(r"[\w./-]+\.json", text)]
+        named.sort(key=lambda name: not re.search("metric|score|result|eval", name))
+        return [name for name in dict.fromkeys((*found, *named)) if name not in models]
+
+    @property
+    def report(self) -> Report | None:
+        """The JSON it writes that names metrics."""
+        telling = [one for one in self.written if named_metrics(one.keys)]
+        return telling[0] if telling else None
 
     def dumped_key(self, pattern: str) -> str | None:
-        """The first key of the dumped mapping that a pattern is found in."""
-        return next((key for key in self.dumped_keys if re.search(pattern, key.lower())), None)
+        """The first key of a dumped mapping that a pattern is found in."""
+        keys = (key for one in self.saved for key in one.keys)
+        return next((key for key in keys if re.search(pattern, key.lower())), None)
 
     @property
     def metrics(self) -> Mapping[str, str]:
         """Keys that name a metric, by the metric's name here."""
-        found: dict[str, str] = {}
-        for text in self.texts:
-            match = _METRIC.search(text) if re.fullmatch(r"\w{2,40}", text) else None
-            if match:
-                found.setdefault(match[1], text)
-        return found
+        if self.report is not None:
+            return named_metrics(self.report.keys)
+        return named_metrics(text for text in self.texts if re.fullmatch(r"\w{2,40}", text))
 
 
 def scripts(source: Path) -> Sequence[Script]:
-    """Every Python file of the project that can be parsed."""
-    return [script for path in walk(source, ".py") if (script := _read(source, path))]
+    """Every Python file of the project that can be parsed, with what it imports of the others."""
+    trees = {path: tree for path in walk(source, ".py") if (tree := _tree(source / path))}
+    lists: dict[str, Sequence[str]] = {}
+    for path, tree in trees.items():
+        if not in_tests(path):
+            lists |= {name: texts for name, texts in text_lists(tree).items() if name.isupper()}
+    alone = {path: _read(path, tree, lists) for path, tree in trees.items()}
+    return [_with_imported(script, alone) for script in alone.values()]
 
 
-def _read(source: Path, path: Path) -> Script | None:
+def _tree(file: Path) -> ast.Module | None:
     try:
-        tree = ast.parse((source / path).read_text(encoding="utf-8"))
-    except (OSError, SyntaxError, ValueError):
+        return ast.parse(file.read_text(encoding="utf-8"))
+    except (OSError, SyntaxError, ValueError, RecursionError):
         return None
-    script = Script(path=path, features=_feature_lists(tree))
-    mappings = _named_mappings(tree)
+
+
+def _read(path: Path, tree: ast.Module, elsewhere: Lists) -> Script:
+    writings, known = Writings(tree), constants(tree)
+    commands = _command_lines(tree, known)
+    lists = dict(text_lists(tree, elsewhere))
+    script = Script(
+        path=path,
+        options=[option for line in commands for option in line.options],
+        commands=commands,
+        imports=list(imports(tree)),
+        runs=_runs(tree),
+        saved=list(writings.models),
+        written=list(writings.reports),
+        lists=lists,
+        selected=dict(selections(tree, {**elsewhere, **lists})),
+        targets=list(targets(tree, known)),
+        dropped=list(dropped(tree, known)),
+    )
     for node in ast.walk(tree):
         if isinstance(node, ast.Call):
-            _see_call(script, node, mappings)
+            _see_call(script, node)
         elif isinstance(node, ast.Constant) and isinstance(node.value, str):
             script.texts.append(node.value)
-        elif isinstance(node, ast.Assign):
-            _see_assignment(script, node)
-        elif isinstance(node, ast.If) and "__main__" in ast.dump(node.test):
-            script.runs = True
     return script
 
 
-def _named_mappings(tree: ast.AST) -> Mapping[str, ast.Dict]:
-    return {
-        target.id: node.value
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Dict)
-        for target in node.targets
-        if isinstance(target, ast.Name)
-    }
+def _command_lines(tree: ast.Module, known: Mapping[str, object]) -> list[CommandLine]:
+    for find in (functions.command_lines, parsers.command_lines):
+        lines = find(tree, known)
+        if lines:
+            return list(lines)
+    lines = fired.command_lines(tree)
+    taken = tuple(positions(tree))
+    return list(lines) or ([CommandLine(options=taken, whole=False)] if taken else [])
 
 
-def _see_call(script: Script, call: ast.Call, mappings: Mapping[str, ast.Dict]) -> None:
-    name = _called(call)
-    if name in _ADDERS:
-        script.options += _options(call)
-    elif name in {"fit", "fit_transform", "train"} and isinstance(call.func, ast.Attribute):
-        script.fits = script.fits or name != "fit_transform"
-    elif name in _DUMPERS and "json" not in ast.dump(call.func):
-        _see_dump(script, call, mappings)
-    elif name == "pop" and len(call.args) == 1:
-        script.targets += _texts(call.args)
+def _see_call(script: Script, call: ast.Call) -> None:
+    name = called(call)
+    if name in {"fit", "train", "fit_generator"} and isinstance(call.func, ast.Attribute):
+        script.fits = True
+    if name in _READERS:
+        owner = getattr(getattr(call.func, "value", None), "id", "")
+        parquet = name == "read_table" and owner in _PARQUET_MODULES
+        script.formats.add("Parquet" if parquet else _READERS[name])
 
 
-def _see_dump(script: Script, call: ast.Call, mappings: Mapping[str, ast.Dict]) -> None:
-    what, where = (*call.args[:2], None, None)[:2]
-    mapping = mappings.get(what.id) if isinstance(what, ast.Name) else what
-    if isinstance(mapping, ast.Dict):
-        script.dumped_keys = list(_texts(mapping.keys))
-    name = where.attr if isinstance(where, ast.Attribute) else getattr(where, "id", "")
-    script.dump_targets.add(name.replace("_", "-"))
+def _runs(tree: ast.Module) -> bool:
+    """Whether the file does something when it is run: it asks for `__main__`, or just begins."""
+    for node in tree.body:
+        if isinstance(node, ast.If) and "__main__" in ast.dump(node.test):
+            return True
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
+            return True
+    return False
 
 
-def _see_assignment(script: Script, node: ast.Assign) -> None:
-    names = [target.id for target in node.targets if isinstance(target, ast.Name)]
-    if any(_TARGET.fullmatch(name) for name in names):
-        script.targets += _texts([node.value])
-    if "y" in names and isinstance(node.value, ast.Subscript):
-        script.targets += _texts([node.value.slice])
+def _with_imported(script: Script, alone: Mapping[Path, Script]) -> Script:
+    """The script, and what the project's files that it imports write, read and list."""
+    below = [alone[path] for path in own_files(script.path, alone)]
+    return replace(
+        script,
+        fits_below=any(one.fits for one in below),
+        texts=[*script.texts, *_each(below, "texts")],
+        saved=[*script.saved, *_each(below, "saved")],
+        written=[*script.written, *_each(below, "written")],
+        formats=script.formats.union(*(one.formats for one in below)),
+        targets=[*script.targets, *_each(below, "targets")],
+        lists=_all_lists([one.lists for one in (script, *below)]),
+        selected=_all_lists([one.selected for one in (script, *below)]),
+        dropped=[*script.dropped, *_each(below, "dropped")],
+    )
 
 
-def _feature_lists(tree: ast.AST) -> list[Sequence[str]]:
-    """Lists under a name for features; those that say "feature" first."""
-    named = [pair for pair in text_lists(tree).items() if _FEATURES.search(pair[0])]
-    named.sort(key=lambda pair: "feature" not in pair[0].lower())
-    return [texts for _, texts in named]
+def _each(below: Sequence[Script], name: str) -> Iterator[Any]:
+    for one in below:
+        yield from getattr(one, name)
 
 
-def _called(call: ast.Call) -> str:
-    function = call.func
-    if isinstance(function, ast.Attribute):
-        return function.attr
-    return function.id if isinstance(function, ast.Name) else ""
-
-
-def _options(call: ast.Call) -> Iterator[Option]:
-    names = [text for text in _texts(call.args) if re.fullmatch(r"-{0,2}[A-Za-z][\w-]*", text)]
-    keywords = {word.arg: word.value for word in call.keywords}
-    long = [name for name in names if name.startswith("--")] or names
-    if long:
-        metavar = "".join(_texts([keywords["metavar"]])) if "metavar" in keywords else ""
-        default = keywords.get("default")
-        value = default.value if isinstance(default, ast.Constant) else None
-        yield Option(name=long[0], default=value, metavar=metavar)
-
-
-def _texts(nodes: Sequence[ast.AST | None]) -> Iterator[str]:
-    for node in nodes:
-        if isinstance(node, ast.Constant) and isinstance(node.value, str):
-            yield node.value
+def _all_lists(found: Sequence[Mapping[str, Sequence[str]]]) -> dict[str, Sequence[str]]:
+    """All of them; the first of two with one name stands."""
+    return {name: texts for each in reversed(found) for name, texts in each.items()}

@@ -81,6 +81,15 @@ def measured(source: Path, path: Path) -> Table:
     return Table(path=path, rows=frame.height, columns=columns)
 
 
+def labels(source: Path, path: Path, target: str, *, most: int) -> Sequence[str]:
+    """The different texts of a column, sorted; none when there are more than `most`."""
+    import polars as pl  # noqa: PLC0415  # only where a table is looked at
+
+    frame = _scan(source / path, rows_to_infer=_MANY_ROWS_TO_INFER).select(target).collect()
+    found = frame[target].drop_nulls().cast(pl.String).unique().sort().to_list()
+    return found if len(found) <= most else []
+
+
 def naive_error(source: Path, path: Path, target: str, metric: str) -> float | None:
     """What a model that always gives the same answer would score; None where that says little."""
     import polars as pl  # noqa: PLC0415  # only where a table is looked at

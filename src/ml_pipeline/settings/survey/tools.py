@@ -1,34 +1,16 @@
-"""The project's dependencies, linters, tests."""
+"""The project's dependencies and tests."""
 
-import configparser
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ml_pipeline.settings.survey.roles import Guess, with_role
+from ml_pipeline.settings.survey.files import LEFT_OUT
+from ml_pipeline.settings.survey.guesses import Guess
 from ml_pipeline.settings.survey.scripts import Script
 
 _NAME = re.compile(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)")
-_LINTERS: Mapping[str, Sequence[str]] = {
-    "ruff": ("ruff", "check", "."),
-    "flake8": ("flake8", "."),
-    "mypy": ("mypy", "."),
-    "black": ("black", "--check", "."),
-}
-_OWN_FILES = {
-    "ruff": ("ruff.toml", ".ruff.toml"), "flake8": (".flake8",), "mypy": ("mypy.ini", ".mypy.ini"),
-}  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Lint:
-    """A linter the project uses; `declared` says whether it would be installed."""
-
-    argv: Sequence[str]
-    declared: bool
 
 
 def pyproject(source: Path) -> Mapping[str, Any]:
@@ -60,60 +42,31 @@ def dependencies(source: Path) -> frozenset[str]:
     return frozenset(re.sub(r"[-_.]+", "-", match[1]).lower() for match in matches if match)
 
 
-def linters(source: Path, names: frozenset[str]) -> Sequence[Lint]:
-    """The linters that are configured or declared, in a fixed order."""
-    tables = pyproject(source).get("tool", {})
-    found = [
-        Lint(argv=argv, declared=name in names)
-        for name, argv in _LINTERS.items()
-        if name in names or name in tables or _has_own_file(source, name)
-    ]
-    if "ruff" in names and "format" in tables.get("ruff", {}):
-        found.append(Lint(argv=("ruff", "format", "--check", "."), declared=True))
-    return found
-
-
-def _has_own_file(source: Path, name: str) -> bool:
-    if any((source / file).is_file() for file in _OWN_FILES.get(name, ())):
-        return True
-    shared = configparser.ConfigParser(interpolation=None, strict=False)
-    try:
-        shared.read([source / "setup.cfg", source / "tox.ini"], encoding="utf-8")
-    except (configparser.Error, UnicodeDecodeError):
-        return False
-    return shared.has_section(name)
-
-
-def unit_tests(source: Path, names: frozenset[str]) -> Guess | None:
+def unit_tests(source: Path, names: frozenset[str], found: Sequence[Script]) -> Guess | None:
     """The command that runs the unit tests, without those that need a running service."""
     folder = next((name for name in ("tests", "test") if (source / name).is_dir()), None)
-    if folder is None:
+    tests = [script for script in found if _is_test(script.path)]
+    if folder is None and not tests:
         return None
-    if "pytest" not in names:
-        argv = ["python", "-m", "unittest", "discover", "-s", folder]
-        return Guess(argv=argv, doubt="pytest is not among the project's dependencies")
-    unit = f"{folder}/unit" if (source / folder / "unit").is_dir() else folder
-    argv = ["python", "-m", "pytest", unit, "--junitxml={junit}"]
+    modules = {one.module.partition(".")[0] for script in tests for one in script.imports}
+    if "pytest" not in names | modules and "unittest" in modules:
+        return Guess(argv=["python", "-m", "unittest", "discover", "-s", folder or "."])
+    argv = ["python", "-m", "pytest", *_where(source, folder), "--junitxml={junit}"]
     if "pytest-cov" in names:
         argv += ["--cov", "--cov-report=xml:{coverage}"]
-    if unit == folder:
+    if folder is not None and f"{folder}/unit" not in argv:
         kept = sorted((source / folder).glob("*integration*"))
         argv += [f"--ignore={path.relative_to(source).as_posix()}" for path in kept]
-    return Guess(argv=argv)
+    undeclared = "pytest is not among the project's dependencies: add it"
+    return Guess(argv=argv, doubt="" if "pytest" in names else undeclared)
 
 
-def integration_test(found: Sequence[Script]) -> Guess | None:
-    """The command that tests a running service: a test that takes its address."""
-    for script in found:
-        endpoint, samples = with_role(script, "endpoint"), with_role(script, "rows")
-        if endpoint is None or not endpoint.name.startswith("--"):
-            continue
-        if script.path.name == "conftest.py":
-            argv = ["python", "-m", "pytest", script.path.parent.as_posix()]
-        elif "test" in script.path.as_posix():
-            argv = ["python", script.path.as_posix()]
-        else:
-            continue
-        argv += [endpoint.name, "{endpoint}"]
-        return Guess(argv=argv + ([samples.name, "{samples}"] if samples else []))
-    return None
+def _where(source: Path, folder: str | None) -> Sequence[str]:
+    """What pytest looks through; all of the project but what the pipeline writes, at worst."""
+    if folder is None:
+        return [f"--ignore={name}" for name in LEFT_OUT]
+    return [f"{folder}/unit" if (source / folder / "unit").is_dir() else folder]
+
+
+def _is_test(path: Path) -> bool:
+    return path.name.startswith("test_") or path.stem.endswith("_test")
