@@ -145,6 +145,12 @@ def test_a_metric_that_cannot_be_believed_is_named(value):
     assert caught.value.remedy
 
 
+def test_an_absent_metric_that_stands_inside_another_name_is_pointed_to():
+    with pytest.raises(DataError, match="there is test.mae, train.rmse") as raised:
+        read(POLICY, {"train.rmse": 1.0, "test.mae": 2.0}, key="mae", whose="the training")
+    assert raised.value.remedy == "Set metric.reported_as = 'test.mae'."
+
+
 def test_an_absent_metric_is_no_default():
     with pytest.raises(DataError, match="'mae' of the champion is absent; there is r2, rmse"):
         read(POLICY, {"rmse": 1.0, "r2": 0.5}, key="mae", whose="the champion")

@@ -158,6 +158,12 @@ def test_columns_a_script_selects_or_does_not_drop_are_the_features(tmp_path) ->
     assert (data["target"], data["features"]) == ("y", ["b", "a"])
 
 
+def test_a_training_that_reads_parquet_is_handed_parquet(project) -> None:
+    assert "format" not in proposed(project)["data"]
+    files(project, **{"jobs/fit_churn.py": SCRIPT.replace("read_csv", "read_parquet")})
+    assert proposed(project)["data"]["format"] == "parquet"
+
+
 def test_a_package_python_would_not_find_gets_its_path(tmp_path) -> None:
     files(tmp_path, **{
         "src/pkg/__init__.py": "", "src/pkg/data.py": "",

@@ -149,9 +149,11 @@ def read(policy: MetricPolicy, metrics: Mapping[str, float], *, key: str, whose:
     """
     if key not in metrics:
         there = ", ".join(sorted(metrics)) or "nothing"
+        nested = sorted(name for name in metrics if name.rpartition(".")[2] == key)
+        remedy = f"Have it report {key!r}, or correct 'metric' in the settings."
         raise DataError(
             f"metric {key!r} of {whose} is absent; there is {there}",
-            remedy=f"Have it report {key!r}, or correct 'metric' in the settings.",
+            remedy=f"Set metric.reported_as = {nested[0]!r}." if nested else remedy,
         )
     value: object = metrics[key]
     if isinstance(value, bool) or not isinstance(value, int | float):

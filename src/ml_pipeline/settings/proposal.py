@@ -10,7 +10,7 @@ from ml_pipeline.settings.survey.columns import is_classes
 from ml_pipeline.settings.survey.guesses import Guess
 from ml_pipeline.settings.survey.layout import Layout
 from ml_pipeline.settings.survey.project import Survey
-from ml_pipeline.settings.survey.scripts import Script
+from ml_pipeline.settings.survey.scripts import Script, reads_parquet_only
 from ml_pipeline.settings.survey.tables import Column, Table, labels, naive_error
 
 _FEW_ROWS = 1000
@@ -110,6 +110,8 @@ def _source_of_rows(page: Page, seen: Survey) -> None:
         page.set("fetch", fetch.argv, check=fetch.doubt)
     else:
         page.fill_in("path", "data.csv", why="a CSV or Parquet file, or a command as 'fetch'")
+    if seen.training and reads_parquet_only(seen.training[0].formats):
+        page.set("format", "parquet", note="what {data} is; the training script reads no CSV")
     prepare = _of(guesses.preparer, seen)
     if prepare is not None and (seen.choice.absent or seen.table is None):
         page.set("prepare", prepare.argv, check="it makes the features of the raw rows")

@@ -73,10 +73,7 @@ def _left_behind(page: Page, script: Script) -> None:
     """The model and the metrics a training writes."""
     artifact = guesses.artifact(script)
     page.set("artifact", artifact, check=guesses.artifact_doubt(script))
-    others = ", ".join(script.report.others) if script.report else ""
-    doubt = f"only numbers may stand in it, and the script also writes {others}" if others else ""
-    if not script.reports:
-        doubt = "the script shows no JSON file: it must write one"
+    doubt = "" if script.reports else "the script shows no JSON file: it must write one"
     page.set("metrics", (script.reports or ["metrics.json"])[0], check=doubt)
     for key, pattern in (
         ("model_key", "model|estim|pipe|clf|regress|classif"),

@@ -2,7 +2,7 @@
 
 import ast
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -104,6 +104,11 @@ class Script:
         if self.report is not None:
             return named_metrics(self.report.keys)
         return named_metrics(text for text in self.texts if re.fullmatch(r"\w{2,40}", text))
+
+
+def reads_parquet_only(formats: Collection[str]) -> bool:
+    """Whether a script that reads these formats cannot read a CSV file."""
+    return "Parquet" in formats and "CSV" not in formats
 
 
 def scripts(source: Path) -> Sequence[Script]:

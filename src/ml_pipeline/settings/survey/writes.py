@@ -25,15 +25,11 @@ _DEPTH = 4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """A JSON file a script writes: `name` empty where it does not show, keys dotted.
-
-    `others` are keys whose values are constants and no numbers.
-    """
+    """A JSON file a script writes: `name` empty where it does not show, keys dotted."""
 
     name: str = ""
     variable: str = ""
     keys: tuple[str, ...] = ()
-    others: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,12 +112,10 @@ class Writings:
 
     def _report(self, content: ast.expr, where: Sequence[ast.expr]) -> Report:
         names = [name for place in where for name in self._file_names(place, (".json",))]
-        keys = list(self._keys(content, "", _DEPTH))
         return Report(
             name=names[0] if names else "",
             variable=next((name for place in where for name in self._variables(place)), ""),
-            keys=tuple(dict.fromkeys(key for key, numeric in keys if numeric)),
-            others=tuple(dict.fromkeys(key for key, numeric in keys if not numeric)),
+            keys=tuple(dict.fromkeys(self._keys(content, "", _DEPTH))),
         )
 
     def _file_names(self, node: ast.AST, endings: Sequence[str]) -> Iterator[str]:
@@ -153,14 +147,14 @@ class Writings:
         candidates = self._values.get(node.id, ()) if isinstance(node, ast.Name) else (node,)
         return next((one for one in candidates if isinstance(one, ast.Dict)), None)
 
-    def _keys(self, node: ast.expr, above: str, depth: int) -> Iterator[tuple[str, bool]]:
-        """Dotted keys of a mapping, each with whether its value may be a number."""
+    def _keys(self, node: ast.expr, above: str, depth: int) -> Iterator[str]:
+        """Dotted keys of a mapping."""
         if depth == 0:
             return
         for key, value in self._entries(node):
             path = f"{above}.{key}" if above else key
             below = list(self._keys(value, path, depth - 1))
-            yield from below or [(path, _may_be_number(value))]
+            yield from below or [path]
         for one in self._meant(node):
             yield from self._keys(one, above, depth - 1)
 
@@ -179,11 +173,6 @@ class Writings:
         if isinstance(node, ast.Name):
             return self._values.get(node.id, ())
         return self._returned.get(called(node), ()) if isinstance(node, ast.Call) else ()
-
-
-def _may_be_number(value: ast.expr) -> bool:
-    stated = isinstance(value, ast.Constant) and isinstance(value.value, str | bool)
-    return not (stated or isinstance(value, ast.List | ast.Tuple | ast.JoinedStr))
 
 
 def _aliases(tree: ast.AST) -> Mapping[str, str]:
