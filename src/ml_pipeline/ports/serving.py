@@ -1,14 +1,17 @@
 """Where models serve, who gets which share of the traffic, and how they do."""
 
+import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
-from ml_pipeline.domain.errors import PlatformRefusedError
+from ml_pipeline.domain.errors import PlatformRefusedError, PlatformUnavailableError
 from ml_pipeline.ports.clock import Clock
 from ml_pipeline.ports.registry import ModelVersion
+
+_OK = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +43,31 @@ def question(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> dict[s
         "dataframe_split": {"columns": list(columns), "data": [list(row) for row in rows]},
         "params": {"output": "position"},
     }
+
+
+def numbers_in(slot: str, status: int, body: bytes, *, log: str) -> Sequence[float]:
+    """What a model server answered to `question`.
+
+    Args:
+        slot: who answered, for the message.
+        status: of HTTP.
+        body: the answer.
+        log: where the slot's log is to be read.
+
+    Raises:
+        PlatformUnavailableError: it holds no predictions; says what it holds.
+    """
+    text = body.decode(errors="replace")
+    try:
+        if status == _OK:
+            return [float(value) for value in json.loads(text)["predictions"]]
+    except (ValueError, KeyError, TypeError) as error:
+        raise PlatformUnavailableError(
+            f"slot {slot} gave no predictions: {error!r}", remedy=f"Read {log}."
+        ) from error
+    raise PlatformUnavailableError(
+        f"slot {slot} answered {status}: {text[:500]}", remedy=f"Read {log}."
+    )
 
 
 class ModelHost(Protocol):

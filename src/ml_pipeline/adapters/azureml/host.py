@@ -18,7 +18,7 @@ from ml_pipeline.domain.chaos import parse_chaos
 from ml_pipeline.domain.errors import PlatformRefusedError, PlatformUnavailableError
 from ml_pipeline.ports import containers as told
 from ml_pipeline.ports.registry import ModelVersion
-from ml_pipeline.ports.serving import Deployment, Target, question
+from ml_pipeline.ports.serving import Deployment, Target, numbers_in, question
 
 if TYPE_CHECKING:
     from ml_pipeline.ports.serving import ModelHost
@@ -31,6 +31,7 @@ _ROUTES = {
     "scoring_route": {"port": _PORT, "path": "/score"},
 }
 _LOG_LINES = 50
+_LOG = "the deployment's log in the studio"
 _PREDICT_LIMIT_S = 60.0
 
 
@@ -100,18 +101,11 @@ class AzuremlHost:
         try:
             with httpx.Client(trust_env=False, timeout=_PREDICT_LIMIT_S) as client:
                 answer = client.post(url, json=question(columns, rows))
-            answer.raise_for_status()
-            return [float(value) for value in answer.json()["predictions"]]
-        except httpx.HTTPStatusError as error:
-            said = f"answered {error.response.status_code}: {error.response.text[:500]}"
+        except httpx.HTTPError as error:
             raise PlatformUnavailableError(
-                f"slot {slot} {said}", remedy="Read the deployment's log in the studio."
+                f"slot {slot} gave no predictions: {error!r}", remedy=f"Read {_LOG}."
             ) from error
-        except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
-            raise PlatformUnavailableError(
-                f"slot {slot} gave no predictions: {error!r}",
-                remedy="Read the deployment's log in the studio.",
-            ) from error
+        return numbers_in(slot, answer.status_code, answer.content, log=_LOG)
 
     def target(self, slot: str) -> Target:
         """An address on this machine that adds the endpoint's key and goes to this slot only.

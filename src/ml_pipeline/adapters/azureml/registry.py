@@ -5,7 +5,6 @@ aliases are tags. An alias is a tag with a number that rises each time the alias
 version with the highest has it, so that a move cut short between two calls leaves it somewhere.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from datetime import UTC
 from pathlib import Path
@@ -20,6 +19,7 @@ from ml_pipeline.domain.errors import (
     PlatformRefusedError,
     PlatformUnavailableError,
 )
+from ml_pipeline.domain.stored_metrics import metric_entries, metrics_in
 from ml_pipeline.ports.clock import Clock
 from ml_pipeline.ports.registry import CHAMPION, ModelVersion
 
@@ -64,7 +64,7 @@ class AzuremlRegistry:
             version=str(number),
             path=uri,
             type="custom_model",
-            tags={**tags, **_metric_tags(metrics)},
+            tags={**tags, **metric_entries(metrics, prefix=_METRIC)},
             properties={_RUN: run_id, _DIGEST: digest},
         )
         self._workspace.ask(
@@ -107,7 +107,7 @@ class AzuremlRegistry:
         self._retag(model, version, add=tags)
 
     def store_metrics(self, model: str, version: str, metrics: Mapping[str, float]) -> None:
-        self._retag(model, version, add=_metric_tags(metrics))
+        self._retag(model, version, add=metric_entries(metrics, prefix=_METRIC))
 
     def versions(self, model: str) -> Sequence[ModelVersion]:
         found = self._all(model)
@@ -211,11 +211,8 @@ def _version(found: Any, everything: Sequence[Any]) -> ModelVersion:
                 remedy="Give the alias to a version the pipeline registered.",
             )
     own = (_METRIC, _ALIAS, _OURS)
-    metrics = {
-        key.removeprefix(_METRIC): _finite(found, key)
-        for key in found.tags
-        if key.startswith(_METRIC)
-    }
+    where = f"{found.name} version {found.version}"
+    metrics = metrics_in(found.tags, prefix=_METRIC, where=where)
     number = str(found.version)
     return ModelVersion(
         model=found.name,
@@ -228,30 +225,6 @@ def _version(found: Any, everything: Sequence[Any]) -> ModelVersion:
         tags={key: value for key, value in found.tags.items() if not key.startswith(own)},
         aliases=frozenset(a for a, holder in _holders(everything).items() if holder == number),
     )
-
-
-def _finite(found: Any, key: str) -> float:
-    text = found.tags[key]
-    try:
-        number = float(text)
-    except ValueError:
-        number = math.nan
-    if not math.isfinite(number):
-        raise DataError(
-            f"{found.name} version {found.version}: the tag {key} = {text!r} is no finite number",
-            remedy=f"Set the tag {key} to the metric the version was promoted on.",
-        )
-    return number
-
-
-def _metric_tags(metrics: Mapping[str, float]) -> dict[str, str]:
-    bad = [name for name, value in metrics.items() if not math.isfinite(value)]
-    if bad:
-        raise DataError(
-            f"the metric {bad[0]} = {metrics[bad[0]]} is not finite, so it is not stored",
-            remedy="Find out why it could not be computed.",
-        )
-    return {f"{_METRIC}{name}": repr(float(value)) for name, value in metrics.items()}
 
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from ml_pipeline.adapters.local.platform_api import PlatformApi, loopback_client
 from ml_pipeline.domain.errors import PlatformRefusedError, PlatformUnavailableError
 from ml_pipeline.ports.clock import Clock
 from ml_pipeline.ports.registry import ModelVersion
-from ml_pipeline.ports.serving import Deployment, Target, question
+from ml_pipeline.ports.serving import Deployment, Target, numbers_in, question
 
 #: How long a model server itself may take, in seconds.
 _SLOT_LIMIT_S = 30.0
@@ -70,17 +70,11 @@ class LocalHost:
         url = self.target(slot).url
         try:
             answer = self._slots.post(url, json=question(columns, rows))
-            answer.raise_for_status()
-            return [float(value) for value in answer.json()["predictions"]]
-        except httpx.HTTPStatusError as exc:
-            said = f"answered {exc.response.status_code}: {exc.response.text[:500]}"
-            raise PlatformUnavailableError(
-                f"slot {slot} {said}", remedy="Read the slot's log."
-            ) from exc
-        except (httpx.HTTPError, ValueError, KeyError, TypeError) as exc:
+        except httpx.HTTPError as exc:
             raise PlatformUnavailableError(
                 f"slot {slot} gave no predictions: {exc!r}", remedy="Read the slot's log."
             ) from exc
+        return numbers_in(slot, answer.status_code, answer.content, log="the slot's log")
 
     def target(self, slot: str) -> Target:
         """Where the slot itself takes requests, past the router.

@@ -1,6 +1,5 @@
 """Versions of models in MLflow, their bundles in a folder by digest."""
 
-import math
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,6 +20,7 @@ from ml_pipeline.domain.errors import (
     PlatformRefusedError,
     PlatformUnavailableError,
 )
+from ml_pipeline.domain.stored_metrics import metric_entries, metrics_in
 from ml_pipeline.ports.clock import Clock
 from ml_pipeline.ports.registry import CHAMPION, ModelRegistry, ModelVersion
 
@@ -76,7 +76,12 @@ class MlflowRegistry:
         self._refuse_empty(model)
         digest = tree_digest(bundle)
         stored = self._bundles / model / digest
-        all_tags = {**tags, **_metric_tags(metrics), _RUN: run_id, _DIGEST: digest}
+        all_tags = {
+            **tags,
+            **metric_entries(metrics, prefix=_METRIC),
+            _RUN: run_id,
+            _DIGEST: digest,
+        }
         with self._database.alone(), self._database.asked(f"to register {model}") as client:
             existing = _search(client, model)
             for found in existing:
@@ -121,7 +126,7 @@ class MlflowRegistry:
         self._tag(model, version, tags)
 
     def store_metrics(self, model: str, version: str, metrics: Mapping[str, float]) -> None:
-        self._tag(model, version, _metric_tags(metrics))
+        self._tag(model, version, metric_entries(metrics, prefix=_METRIC))
 
     def versions(self, model: str) -> Sequence[ModelVersion]:
         self._refuse_empty(model)
@@ -253,11 +258,8 @@ def _version(found: Any, aliases: Mapping[str, str]) -> ModelVersion:
                 f"{found.name} version {number} lacks the tag {key}: it was not registered here",
                 remedy="Give the alias to a version the pipeline registered.",
             )
-    metrics = {
-        key.removeprefix(_METRIC): _number(found, key)
-        for key in found.tags
-        if key.startswith(_METRIC)
-    }
+    where = f"{found.name} version {found.version}"
+    metrics = metrics_in(found.tags, prefix=_METRIC, where=where)
     kept = {k: v for k, v in found.tags.items() if not k.startswith((_METRIC, _OURS))}
     return ModelVersion(
         model=found.name,
@@ -270,30 +272,6 @@ def _version(found: Any, aliases: Mapping[str, str]) -> ModelVersion:
         tags=kept,
         aliases=frozenset(name for name, holder in aliases.items() if holder == number),
     )
-
-
-def _number(found: Any, key: str) -> float:
-    text = found.tags[key]
-    try:
-        number = float(text)
-    except ValueError:
-        number = math.nan
-    if not math.isfinite(number):
-        raise DataError(
-            f"{found.name} version {found.version}: the tag {key} = {text!r} is no finite number",
-            remedy=f"Set the tag {key} to the metric the version was promoted on.",
-        )
-    return number
-
-
-def _metric_tags(metrics: Mapping[str, float]) -> dict[str, str]:
-    bad = [name for name, value in metrics.items() if not math.isfinite(value)]
-    if bad:
-        raise DataError(
-            f"the metric {bad[0]} = {metrics[bad[0]]} is not finite, so it is not stored",
-            remedy="Find out why it could not be computed.",
-        )
-    return {f"{_METRIC}{name}": repr(float(value)) for name, value in metrics.items()}
 
 
 if TYPE_CHECKING:

@@ -1,12 +1,12 @@
 """What a model package carries of ours: entries of its CustomerMetadataProperties."""
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ml_pipeline.adapters.sagemaker import names
 from ml_pipeline.adapters.sagemaker.client import utc
 from ml_pipeline.domain.errors import ConfigurationError, DataError, PlatformRefusedError
+from ml_pipeline.domain.stored_metrics import metrics_in
 from ml_pipeline.ports.registry import ModelVersion
 
 METRIC, TAG, ALIAS = "metric.", "tag.", "alias."
@@ -87,41 +87,9 @@ def version_of(one: Mapping[str, Any], holders: Mapping[str, str]) -> ModelVersi
         digest=properties[DIGEST],
         run_id=properties[RUN],
         created_at=utc(one["CreationTime"]),
-        metrics={
-            key.removeprefix(METRIC): _finite(f"{model} version {version}", key, text)
-            for key, text in properties.items()
-            if key.startswith(METRIC)
-        },
+        metrics=metrics_in(properties, prefix=METRIC, where=f"{model} version {version}"),
         tags={
             key.removeprefix(TAG): text for key, text in properties.items() if key.startswith(TAG)
         },
         aliases=frozenset(alias for alias, holder in holders.items() if holder == version),
     )
-
-
-def _finite(where: str, key: str, text: str) -> float:
-    try:
-        number = float(text)
-    except ValueError:
-        number = math.nan
-    if not math.isfinite(number):
-        raise DataError(
-            f"{where}: {key} = {text!r} is no finite number",
-            remedy=f"Set {key} to the metric the version was promoted on.",
-        )
-    return number
-
-
-def metric_entries(metrics: Mapping[str, float]) -> dict[str, str]:
-    """Metrics as properties, to the last digit.
-
-    Raises:
-        DataError: one is not finite.
-    """
-    bad = [name for name, value in metrics.items() if not math.isfinite(value)]
-    if bad:
-        raise DataError(
-            f"the metric {bad[0]} = {metrics[bad[0]]} is not finite, so it is not stored",
-            remedy="Find out why it could not be computed.",
-        )
-    return {f"{METRIC}{name}": repr(float(value)) for name, value in metrics.items()}

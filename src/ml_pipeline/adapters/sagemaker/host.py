@@ -20,10 +20,11 @@ from ml_pipeline.domain.chaos import parse_chaos
 from ml_pipeline.domain.errors import PlatformRefusedError, PlatformUnavailableError
 from ml_pipeline.ports import containers
 from ml_pipeline.ports.registry import ModelVersion
-from ml_pipeline.ports.serving import Deployment, Target, question
+from ml_pipeline.ports.serving import Deployment, Target, numbers_in, question
 
 #: How long one answer may take, in seconds. Source: SageMaker ends an invocation after 60 s.
 _ANSWER_S = 60.0
+_LOG = "the slot's log in CloudWatch"
 
 
 class SageMakerHost:
@@ -105,22 +106,16 @@ class SageMakerHost:
                 f"slot {slot} does not answer: {self.failure(slot)}",
                 remedy="Wait until it is healthy, or mend what keeps it from starting.",
             )
+        url = self.target(slot).url
         try:
             # our own door on this machine: what the environment says of proxies is not meant
             with httpx.Client(trust_env=False, timeout=_ANSWER_S) as client:
-                answer = client.post(self.target(slot).url, json=question(columns, rows))
-            answer.raise_for_status()
-            return [float(value) for value in answer.json()["predictions"]]
-        except httpx.HTTPStatusError as exc:
+                answer = client.post(url, json=question(columns, rows))
+        except httpx.HTTPError as exc:
             raise PlatformUnavailableError(
-                f"slot {slot} answered {exc.response.status_code}: {exc.response.text[:500]}",
-                remedy="Read the slot's log in CloudWatch.",
+                f"slot {slot} gave no predictions: {exc!r}", remedy=f"Read {_LOG}."
             ) from exc
-        except (httpx.HTTPError, ValueError, KeyError, TypeError) as exc:
-            raise PlatformUnavailableError(
-                f"slot {slot} gave no predictions: {exc!r}",
-                remedy="Read the slot's log in CloudWatch.",
-            ) from exc
+        return numbers_in(slot, answer.status_code, answer.content, log=_LOG)
 
     def target(self, slot: str) -> Target:
         found = self._endpoint.seen()

@@ -12,12 +12,12 @@ from ml_pipeline.adapters.sagemaker.entries import (
     ALIAS,
     ARCHIVED,
     DIGEST,
+    METRIC,
     RUN,
     TAG,
     URI,
     entries_of,
     holders_of,
-    metric_entries,
     number_of,
     one_of,
     properties_of,
@@ -30,6 +30,7 @@ from ml_pipeline.domain.errors import (
     PlatformUnavailableError,
 )
 from ml_pipeline.domain.policies.cloud_sagemaker import SageMakerPolicy
+from ml_pipeline.domain.stored_metrics import metric_entries
 from ml_pipeline.ports.clock import Clock
 from ml_pipeline.ports.registry import CHAMPION, ModelVersion
 
@@ -86,7 +87,7 @@ class SageMakerRegistry:
             )  # fmt: skip
         properties = {
             **{f"{TAG}{name}": text for name, text in tags.items()},
-            **metric_entries(metrics),
+            **metric_entries(metrics, prefix=METRIC),
             RUN: run_id, DIGEST: digest, URI: self._bucket.uri(key),
         }  # fmt: skip
         arn = self._clients.call(
@@ -125,7 +126,7 @@ class SageMakerRegistry:
 
     def store_metrics(self, model: str, version: str, metrics: Mapping[str, float]) -> None:
         one = one_of(model, version, list(self._packages(model)))
-        self._update(one, metric_entries(metrics))
+        self._update(one, metric_entries(metrics, prefix=METRIC))
 
     def versions(self, model: str) -> Sequence[ModelVersion]:
         packages = list(self._packages(model))

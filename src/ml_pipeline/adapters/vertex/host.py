@@ -11,11 +11,11 @@ from ml_pipeline.adapters.vertex.client import Clients
 from ml_pipeline.adapters.vertex.endpoint import ROLE, Endpoint, shares_of, slots_of
 from ml_pipeline.adapters.vertex.lease import lease_of
 from ml_pipeline.adapters.vertex.names import PROJECT, deployed_id
-from ml_pipeline.adapters.vertex.proxy import PredictProxy, predictions_of
+from ml_pipeline.adapters.vertex.proxy import PredictProxy
 from ml_pipeline.domain.chaos import parse_chaos
 from ml_pipeline.domain.errors import PlatformRefusedError, PlatformUnavailableError
 from ml_pipeline.ports.registry import ModelVersion
-from ml_pipeline.ports.serving import Deployment, Target, question
+from ml_pipeline.ports.serving import Deployment, Target, numbers_in, question
 
 if TYPE_CHECKING:
     from ml_pipeline.ports.serving import ModelHost
@@ -92,8 +92,8 @@ class VertexHost:
         self, slot: str, columns: Sequence[str], rows: Sequence[Sequence[object]]
     ) -> Sequence[float]:
         self._addressable(slot, self._existing(slot))
-        asked = question(columns, rows)
-        return predictions_of(slot, self._proxy.ask(self._endpoint(slot).id, asked))
+        answer = self._proxy.ask(self._endpoint(slot).id, question(columns, rows))
+        return numbers_in(slot, answer.status, answer.data, log="the slot's log in Cloud Logging")
 
     def target(self, slot: str) -> Target:
         """Where the slot itself takes requests.

@@ -9,9 +9,8 @@ the other into the slot's name. It listens on loopback, behind a word that only 
 import json
 import secrets
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
 
 import urllib3
 
@@ -166,23 +165,3 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
         self.wfile.flush()
-
-
-def predictions_of(slot: str, answer: urllib3.BaseHTTPResponse) -> Sequence[float]:
-    """The numbers in an answer.
-
-    Raises:
-        PlatformUnavailableError: there are none.
-    """
-    try:
-        if answer.status == 200:
-            found: Any = json.loads(answer.data)["predictions"]
-            return [float(value) for value in found]
-    except (ValueError, KeyError, TypeError) as error:
-        raise PlatformUnavailableError(
-            f"slot {slot} gave no predictions: {error!r}", remedy="Read the slot's log."
-        ) from error
-    text = answer.data.decode(errors="replace")[:500]
-    raise PlatformUnavailableError(
-        f"slot {slot} answered {answer.status}: {text}", remedy="Read the slot's log."
-    )

@@ -1,7 +1,6 @@
 """Versions of a model in Vertex AI's model registry, their bundles in the bucket."""
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +14,7 @@ from ml_pipeline.adapters.vertex.client import Clients
 from ml_pipeline.adapters.vertex.names import resource_id
 from ml_pipeline.adapters.vertex.storage import Bucket, digest_of
 from ml_pipeline.domain.errors import DataError, PlatformRefusedError, PlatformUnavailableError
+from ml_pipeline.domain.stored_metrics import finite
 from ml_pipeline.ports import containers as told
 from ml_pipeline.ports.clock import Clock
 from ml_pipeline.ports.registry import CHAMPION, PACKAGE, ModelRegistry, ModelVersion
@@ -82,7 +82,7 @@ class VertexRegistry:
                 return self._version(model, one)
         uri = f"{self._bucket.root}/registry/{digest}"
         self._bucket.upload(bundle, uri)
-        facts = _Facts(run_id=run_id, digest=digest, metrics=_finite(metrics), tags=dict(tags))
+        facts = _Facts(run_id=run_id, digest=digest, metrics=finite(metrics), tags=dict(tags))
         asked: dict[str, Any] = {
             "parent": self._clients.parent,
             "model": self._model(model, uri, facts),
@@ -117,7 +117,7 @@ class VertexRegistry:
 
     def store_metrics(self, model: str, version: str, metrics: Mapping[str, float]) -> None:
         facts = _facts(self._existing(model, version))
-        stored = {**facts.metrics, **_finite(metrics)}
+        stored = {**facts.metrics, **finite(metrics)}
         self._describe(model, version, facts.model_copy(update={"metrics": stored}))
 
     def versions(self, model: str) -> Sequence[ModelVersion]:
@@ -257,16 +257,6 @@ def _facts(found: types.Model) -> _Facts:
             f" {where}: {first['msg']}",
             remedy="Give the alias to a version the pipeline registered.",
         ) from error
-
-
-def _finite(metrics: Mapping[str, float]) -> dict[str, float]:
-    bad = [name for name, value in metrics.items() if not math.isfinite(value)]
-    if bad:
-        raise DataError(
-            f"the metric {bad[0]} = {metrics[bad[0]]} is not finite, so it is not stored",
-            remedy="Find out why it could not be computed.",
-        )
-    return {name: float(value) for name, value in metrics.items()}
 
 
 def _absent(model: str, version: str) -> PlatformRefusedError:
