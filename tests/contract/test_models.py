@@ -132,6 +132,10 @@ def test_a_classifier_of_words_is_packaged_where_the_host_has_no_locale_but_c(tm
     )  # fmt: skip
     import polars as pl
 
+    project.table["shop"] = [
+        {"north": "ÖSTLICH-Nord"}.get(one, one) for one in project.table["shop"]
+    ]
+    write_table(project.rows, project.table)
     table = pl.DataFrame({name: project.table[name] for name in ("shop", "load")})
     model = make_pipeline(
         ColumnTransformer(
@@ -144,7 +148,50 @@ def test_a_classifier_of_words_is_packaged_where_the_host_has_no_locale_but_c(tm
     skops.io.dump(model, artifact)
     package, info = project.make_package(artifact)
     assert info.format == "onnx"
-    assert set(project.packaged.predict(package, project.rows)) == {0.0, 1.0}
+    likely = model.predict_proba(table)[:, list(model.classes_).index("late")]
+    found = project.packaged.predict(package, project.rows, probabilities=True)
+    assert found == pytest.approx(likely, abs=1e-4)
+
+
+@pytest.mark.parametrize("format_", FORMATS)
+def test_what_the_training_fills_is_filled_wherever_the_model_is_asked(tmp_path, format_):
+    """A training that fills outside its model: without `fill` the model meets what it never saw."""
+    project = Project(
+        tmp_path, features=("shop", "load"), target="late", classes=("in time", "late"),
+        columns={"shop": {"type": "text", "fill": "nowhere"}, "load": {"fill": -1}},
+        package={"format": format_},
+    )  # fmt: skip
+    import polars as pl
+
+    table = {name: project.table[name] for name in ("shop", "load", "late")}
+    holes = {**table, "shop": ["", *table["shop"][1:]], "load": [None, *table["load"][1:]]}
+    write_table(project.rows, holes)
+    filled = {**table, "shop": ["nowhere", *table["shop"][1:]], "load": [-1.0, *table["load"][1:]]}
+    rows = pl.DataFrame({name: filled[name] for name in ("shop", "load")})
+    model = make_pipeline(
+        ColumnTransformer([("words", TfidfVectorizer(), "shop")], remainder="passthrough"),
+        StandardScaler(with_mean=False),
+        LogisticRegression(),
+    ).fit(rows, filled["late"])
+    artifact = tmp_path / "model.skops"
+    skops.io.dump(model, artifact)
+    package, _ = project.make_package(artifact)
+    expected = [float(label == "late") for label in model.predict(rows)]
+    assert project.predict(artifact) == expected
+    assert project.packaged.predict(package, project.rows) == expected
+
+
+def test_a_model_that_meets_an_empty_cell_says_how_to_fill_it(tmp_path):
+    project = Project(tmp_path, features=("distance", "load"))
+    model = LinearRegression().fit(
+        np.array([project.table["distance"], project.table["load"]]).T, project.table["minutes"]
+    )
+    artifact = tmp_path / "model.skops"
+    skops.io.dump(model, artifact)
+    write_table(project.rows, {**project.table, "load": [None, *project.table["load"][1:]]})
+    with pytest.raises(DataError) as raised:
+        project.predict(artifact)
+    assert "data.columns.load.fill" in raised.value.remedy
 
 
 def test_an_onnx_file_that_gives_only_probabilities_classifies_when_the_metric_says_so(tmp_path):

@@ -12,6 +12,7 @@ that predicts what the trained model predicts:
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
@@ -45,6 +46,11 @@ _TREES = (
 #: The newest versions of the operators that all converters here know.
 _OPSET = {"": 18, "ai.onnx.ml": 3}
 _DOUBLE, _FLOAT = 11, 1  # onnx.TensorProto's own numbers
+#: Lower case is a matter of the locale; slim hosts have these, and some only the last.
+_LOCALES = ("C.UTF-8", "C")
+#: What scikit-learn calls a word, and the same for ONNX Runtime, whose `\w` knows ASCII only.
+_PYTHON_WORDS = r"(?u)\b\w\w+\b"
+_ONNX_WORDS = r"[\p{L}\p{N}_][\p{L}\p{N}_]+"
 _REMEDY = "Set package.format to 'skops', or give package.export a command that writes ONNX."
 
 
@@ -78,10 +84,25 @@ def _conversions(model: Any, spec: dict[str, Any]) -> dict[str, Callable[[], byt
         return {"booster": lambda: _booster(model, spec)}
     if type(model).__module__.startswith("catboost"):
         return {"catboost": lambda: _catboost(model, spec)}
+    if _vectorizers(model):
+        return {
+            f"float, locale {locale}": partial(_words, model, spec, locale) for locale in _LOCALES
+        }
     return {
         "double": lambda: _sklearn(_rounded_as_trained(model), model, spec, "DoubleTensorType"),
         "float": lambda: _sklearn(model, model, spec, "FloatTensorType"),
     }
+
+
+def _words(model: Any, spec: dict[str, Any], locale: str) -> bytes:
+    """Of a model that parts text into words: ONNX does that in float32 alone."""
+    _register_others()
+    options: dict[int, dict[str, Any]] = {}
+    for step in _vectorizers(model):
+        options[id(step)] = {"locale": locale}
+        if step.token_pattern == _PYTHON_WORDS:
+            options[id(step)]["tokenexp"] = _ONNX_WORDS
+    return _converted(model, model, _by_name(spec, "FloatTensorType"), options)
 
 
 def _sklearn(model: Any, trained: Any, spec: dict[str, Any], tensor: str) -> bytes:
@@ -100,8 +121,13 @@ def _sklearn(model: Any, trained: Any, spec: dict[str, Any], tensor: str) -> byt
         return _converted(model, trained, _by_name(spec, tensor))
 
 
-def _converted(model: Any, trained: Any, inputs: list[tuple[str, Any]]) -> bytes:
-    options: dict[int, dict[str, Any]] = {id(one): {"locale": "C"} for one in _vectorizers(trained)}
+def _converted(
+    model: Any,
+    trained: Any,
+    inputs: list[tuple[str, Any]],
+    options: dict[int, dict[str, Any]] | None = None,
+) -> bytes:
+    options = options or {}
     if hasattr(trained, "classes_"):
         options[id(model)] = {"zipmap": False}
     proto = import_module("skl2onnx").convert_sklearn(
@@ -124,7 +150,7 @@ def _converted(model: Any, trained: Any, inputs: list[tuple[str, Any]]) -> bytes
 
 
 def _vectorizers(step: Any) -> list[Any]:
-    """Steps that part text into words: their ONNX form asks for a locale, which slim hosts lack."""
+    """Steps that part text into words."""
     if hasattr(step, "vocabulary_") and hasattr(step, "token_pattern"):
         return [step]
     inner = [one[1] for one in getattr(step, "steps", [])]

@@ -1,8 +1,9 @@
 """Predictions of a trained artifact: `python raw_predict.py spec.json`, by the project's Python.
 
-The spec names `rows` (CSV) and, of each feature, `name` and `type`; see `trained_artifact.load`
-for the rest. The answer holds `predictions` (numbers or labels), of a binary classifier also the
-`probabilities` of every row and class, their `probability_labels`, the `task` and `versions`.
+The spec names `rows` (CSV) and, of each feature, `name`, `type` and `fill`; for the rest see
+`trained_artifact.load`. The answer holds `predictions` (numbers or labels), of a binary classifier
+also the `probabilities` of every row and class, their `probability_labels`, the `task` and
+`versions`.
 """
 
 from __future__ import annotations
@@ -32,8 +33,19 @@ def predict(spec: dict[str, Any]) -> dict[str, Any]:
         answer = _booster(model, rows) if is_booster(model) else _estimator(model, rows)
     except Exception as error:
         message = f"{spec['artifact']} does not predict: {type(error).__name__}: {one_line(error)}"
-        raise Refusal(DATA, message, "Train on the columns of data.features.") from error
+        raise Refusal(DATA, message, _remedy(spec)) from error
     return {**answer, "versions": loaded_versions()}
+
+
+def _remedy(spec: dict[str, Any]) -> str:
+    """What to do about a model that does not predict: often, a value is missing."""
+    with open(spec["rows"], newline="", encoding="utf-8-sig") as file:  # noqa: PTH123 - a text
+        rows = list(csv.DictReader(file))
+    for column in spec["columns"]:
+        name = column["name"]
+        if column["fill"] is None and any(row[name].strip() in MISSING for row in rows):
+            return f"If the training fills empty cells, say how: data.columns.{name}.fill."
+    return "Train on the columns of data.features."
 
 
 def _wants_names(model: Any) -> bool:
@@ -124,23 +136,25 @@ def _pandas(spec: dict[str, Any]) -> Any:
         keep_default_na=False,
         na_values={name: [""] if name in texts else list(MISSING) for name in spec["features"]},
     )
-    return frame[spec["features"]]
+    fills = {one["name"]: one["fill"] for one in spec["columns"] if one["fill"] is not None}
+    return frame[spec["features"]].fillna(fills) if fills else frame[spec["features"]]
 
 
 def _columns(spec: dict[str, Any]) -> dict[str, list[Any]]:
     with open(spec["rows"], newline="", encoding="utf-8-sig") as file:  # noqa: PTH123 - a text
         rows = list(csv.DictReader(file))
     return {
-        column["name"]: [_value(row[column["name"]], column["type"]) for row in rows]
+        column["name"]: [_value(row[column["name"]], column) for row in rows]
         for column in spec["columns"]
     }
 
 
-def _value(cell: str, kind: str) -> Any:
+def _value(cell: str, column: dict[str, Any]) -> Any:
+    kind, fill = column["type"], column["fill"]
     if kind == "string":
-        return cell or None
+        return cell or fill
     if cell.strip() in MISSING:
-        return float("nan")
+        return float("nan") if fill is None else fill
     if kind == "bool" and cell.strip().lower() in _TRUTHS:
         return _TRUTHS[cell.strip().lower()]
     return float(cell)

@@ -59,10 +59,11 @@ class _Frozen(BaseModel):
 
 
 class InputColumn(_Frozen):
-    """One input of the model."""
+    """One input of the model; `fill` stands for a value that is missing."""
 
     name: str = Field(min_length=1)
     type: ValueType
+    fill: str | FiniteFloat | None = None
 
 
 class FileEntry(_Frozen):

@@ -78,6 +78,7 @@ class Schema:
         self._whole = [at for at, kind in enumerate(kinds) if kind is ValueType.INT]
         self._truths = [at for at, kind in enumerate(kinds) if kind is ValueType.BOOL]
         self._all_numbers = not self._texts
+        self._fills = [column.fill for column in columns]
 
     def order(self, names: Sequence[object]) -> list[int] | None:
         """Where each column of the model stands among `names`; None when they are the same.
@@ -153,15 +154,17 @@ class Schema:
         return Batch(self.columns, numbers, texts)
 
     def _text(self, row: int, position: int, value: object) -> str | None:
+        """The text; an empty one is a missing value, for which the column's fill stands."""
         if isinstance(value, int | float) and not isinstance(value, bool):
             return str(value)  # a code of digits only: many clients send it as a number
         if not (value is None or isinstance(value, str)):
             self._refuse_value(row, position, value)
-        return value or None
+        return value or self._fills[position]  # type: ignore[return-value]
 
     def _number(self, row: int, position: int, value: object) -> float:
         if value is None:
-            return _ABSENT
+            fill = self._fills[position]
+            return _ABSENT if fill is None else float(fill)
         kind = self.columns[position].type
         if kind is ValueType.BOOL:
             fits = isinstance(value, bool | int | float) and value in {0, 1}

@@ -215,7 +215,11 @@ def input_columns(rows: Path, data: DataPolicy) -> list[InputColumn]:
     cells = _read(rows, undeclared) if undeclared else []
     looks = {name: _looks(row[at] for row in cells) for at, name in enumerate(undeclared)}
     return [
-        InputColumn(name=name, type=looks.get(name) or _TYPES[data.columns[name].type])
+        InputColumn(name=name, type=looks[name])
+        if name in looks
+        else InputColumn(
+            name=name, type=_TYPES[data.columns[name].type], fill=data.columns[name].fill
+        )
         for name in data.features
     ]
 

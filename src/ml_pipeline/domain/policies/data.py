@@ -34,6 +34,20 @@ class ColumnPolicy(Policy):
     max_missing_share: Share = 0.0
     #: no value may occur twice
     unique: bool = False
+    #: what the project's training puts where a feature has no value, such as "" or 0; the model
+    #: is scored and served with the same
+    fill: str | FiniteFloat | None = None
+
+    @model_validator(mode="after")
+    def _fill_is_a_value(self) -> Self:
+        if self.fill is None:
+            return self
+        if self.type is ColumnType.TIME:
+            raise ValueError("'fill' is for text and numbers, not for a time")
+        if isinstance(self.fill, str) != (self.type is ColumnType.TEXT):
+            kind = "text" if self.type is ColumnType.TEXT else "a number"
+            raise ValueError(f"'fill' must be {kind}, as the column is {self.type}")
+        return self
 
 
 class DataFormat(StrEnum):
