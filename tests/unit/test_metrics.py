@@ -146,7 +146,7 @@ def test_a_metric_that_cannot_be_believed_is_named(value):
 
 
 def test_an_absent_metric_that_stands_inside_another_name_is_pointed_to():
-    with pytest.raises(DataError, match="there is test.mae, train.rmse") as raised:
+    with pytest.raises(DataError, match=r"there is test\.mae, train\.rmse") as raised:
         read(POLICY, {"train.rmse": 1.0, "test.mae": 2.0}, key="mae", whose="the training")
     assert raised.value.remedy == "Set metric.reported_as = 'test.mae'."
 

@@ -4,7 +4,7 @@ import pytest
 
 from ml_pipeline.domain.evidence import Check, Outcome, Status
 from ml_pipeline.reporting.story import VERDICTS
-from ml_pipeline.reporting.summary import lines
+from ml_pipeline.reporting.summary import lines, said
 from tests.fakes.report_runs import RUNS, RunFolder, promoted
 
 
@@ -28,6 +28,37 @@ def test_a_red_check_shows_value_and_limit_and_the_remedy_follows(tmp_path):
     assert "ruff check src: 1 exit code (limit 0)" in told
     told = "\n".join(lines(RUNS["error"](tmp_path / "b")))
     assert "to do        Start the platform" in told
+
+
+TRACEBACK = "\n".join(
+    ["red: first training exits 0: Traceback (most recent call last):"]
+    + [f'  File "/a/long/path/train.py", line {n}, in step_{n}' for n in range(30)]
+    + ["ValueError: could not convert string to float: 'n/a'", ""]
+)
+
+
+def test_of_a_long_output_the_last_line_is_shown_too(tmp_path):
+    run = RunFolder(tmp_path)
+    check = Check(name="first training exits 0", passed=False, message=TRACEBACK)
+    run.stage("smoke-train", Status.FAILED, message=TRACEBACK, checks=[check])
+
+    told = lines(run.record(Outcome.ERROR, TRACEBACK))
+
+    cause = "ValueError: could not convert string to float: 'n/a'"
+    why, red = (
+        next(one for one in told if one.startswith(f"  {name} ")) for name in ("why", "red")
+    )
+    assert why.startswith("  why          red: first training exits 0: Traceback")
+    assert why.endswith(f" … {cause}")
+    assert red.endswith(f" … {cause}")
+
+
+def test_a_last_line_that_is_too_long_itself_leaves_room_for_the_first():
+    text = "it ended\n" + "noise\n" * 100 + "Error: " + "x" * 900
+    shown = said(text)
+    assert shown.startswith("it ended noise")
+    assert " … Error: xxx" in shown
+    assert len(shown) == 400
 
 
 def test_the_same_sentence_is_not_said_twice(tmp_path):

@@ -35,7 +35,7 @@ def lines(run: RunRecord, page: str = "") -> list[str]:
     for result in culprits(run):
         told += _row(sign(result).title, f"{title(result.stage)}: {result.message}", run.message)
         for check in red(result)[:5]:
-            told += _row("red", f"{verdict_of(check)} {line(check.message, 120)}")
+            told += _row("red", f"{verdict_of(check)} {line(check.message, 240)}")
         told += _row("to do", result.remedy)
     told += [row for what, meaning in overrides(run) for row in _row(what, meaning)]
     return [*told, *_contest(run), *_row("run", run.run_id), *_row("report", page)]

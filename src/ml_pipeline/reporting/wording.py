@@ -97,10 +97,17 @@ def size(count: int) -> str:
 
 
 def line(text: str, longest: int = 300) -> str:
-    r"""Text on one line, cut with an ellipsis.
+    r"""Text on one line, cut with an ellipsis; of several lines the last, which says why, stays.
 
-    >>> line("a\n  b"), line("abcdef", longest=4)
-    ('a b', 'abc…')
+    >>> line("a\n  b"), line("abcdef", longest=4), line("first\nmore\nlast", longest=14)
+    ('a b', 'abc…', 'first m … last')
     """
     flat = " ".join(text.split())
-    return flat if len(flat) <= longest else f"{flat[: longest - 1]}…"
+    if len(flat) <= longest:
+        return flat
+    last = " ".join(text.strip().splitlines()[-1].split())
+    if len(last) == len(flat):
+        return f"{flat[: longest - 1]}…"
+    most = 2 * longest // 3
+    last = last if len(last) <= most else f"{last[: most - 1]}…"
+    return f"{flat[: longest - len(last) - 3].rstrip()} … {last}"
