@@ -16,6 +16,7 @@ from ml_pipeline.cli.arguments import (
     Trigger,
     Wait,
     place_of,
+    show_version,
 )
 from ml_pipeline.cli.handing_app import evidence_app, platform_app
 
@@ -33,6 +34,18 @@ app = typer.Typer(
 )
 app.add_typer(platform_app, name="platform")
 app.add_typer(evidence_app, name="evidence")
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", help="Show the version and exit.", callback=show_version, is_eager=True
+        ),
+    ] = False,
+) -> None:
+    """From a commit to users: train, judge, stage, load-test and roll out a model."""
 
 
 @app.command("full-pipeline")
@@ -228,11 +241,17 @@ def adapter_check(
 
 
 @app.command()
-def config(source: Source = None, sets: Sets = None) -> int:
-    """Every effective setting, and where it came from."""
+def config(
+    key: Annotated[
+        str, typer.Argument(metavar="[KEY]", help="A key or a section, such as gate.limit.")
+    ] = "",
+    source: Source = None,
+    sets: Sets = None,
+) -> int:
+    """Every effective setting, or those of a key, and where each came from."""
     from ml_pipeline.cli.projects import explain
 
-    return explain(source, sets or [])
+    return explain(source, sets or [], key)
 
 
 @app.command()

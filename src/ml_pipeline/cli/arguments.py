@@ -32,3 +32,12 @@ def place_of(
     from ml_pipeline.cli.opening import Place
 
     return Place(source=source, state=state, runs=runs, sets=tuple(sets or ()))
+
+
+def show_version(asked: bool) -> None:
+    """`--version`: what is installed, and nothing else is done."""
+    if asked:
+        from importlib.metadata import version
+
+        typer.echo(f"ml-pipeline {version('ml-pipeline')}")
+        raise typer.Exit

@@ -31,15 +31,16 @@ def examine(source: Path | None, sets: Sequence[str]) -> int:
     return ExitCode.CONFIGURATION if failed else ExitCode.DONE
 
 
-def explain(source: Path | None, sets: Sequence[str]) -> int:
-    """`config`: every effective value and where it came from."""
+def explain(source: Path | None, sets: Sequence[str], key: str = "") -> int:
+    """`config`: every effective value, or those at and below a key, and where they came from."""
     from ml_pipeline import settings
 
     loaded = settings.load(source, sets=sets, environ=environment())
     rows = settings.explain(loaded)
+    rows = settings.chosen(rows, key) if key else rows
     widths = [max(len(row[column]) for row in rows) for column in (0, 1)]
-    for key, value, origin in rows:
-        _say(f"{key:<{widths[0]}}  {value:<{min(widths[1], 60)}}  {origin}")
+    for name, value, origin in rows:
+        _say(f"{name:<{widths[0]}}  {value:<{min(widths[1], 60)}}  {origin}")
     return ExitCode.DONE
 
 

@@ -5,7 +5,10 @@ from typing import NamedTuple
 
 from pydantic import BaseModel
 
-from ml_pipeline.settings.faults import dotted, shown
+from ml_pipeline.domain.errors import ConfigurationError
+from ml_pipeline.settings.faults import Fault, dotted, shown
+from ml_pipeline.settings.given import key_of, unknown
+from ml_pipeline.settings.keys import find
 from ml_pipeline.settings.model import Configuration, Settings
 
 DEFAULT = "default"
@@ -32,6 +35,26 @@ def explain(settings: Settings) -> Sequence[Row]:
             if not (free and origin == DEFAULT):
                 found.append(Row(dotted(path), value, origin))
     return found
+
+
+def chosen(rows: Sequence[Row], key: str) -> Sequence[Row]:
+    """Of the rows those at and below a key.
+
+    Raises:
+        ConfigurationError: there is no such key, or it is the project's to name and not set.
+    """
+    path = key_of(key)
+    name = dotted(path)
+    found = [row for row in rows if row.key == name or row.key.startswith(f"{name}.")]
+    if found:
+        return found
+    if path and find(path) is None:
+        fault = unknown(path, "")
+    else:
+        fault = Fault(origin="", key=name or key, message="is not set" if path else "is no key")
+    raise ConfigurationError(
+        str(fault), remedy="Name a key as `ml-pipeline config` lists it, such as gate.limit."
+    )
 
 
 def _leaves(

@@ -36,7 +36,7 @@ class Reading:
         """Keep a value by its single keys; an unknown key or a value for a table is a fault."""
         node = find(path)
         if node is None:
-            self.faults.append(_unknown(path, origin))
+            self.faults.append(unknown(path, origin))
         elif isinstance(node, Leaf):
             self.given.append(Given(path, value, origin))
         elif isinstance(value, Mapping):
@@ -114,14 +114,15 @@ def split_set(text: str) -> tuple[Path, str]:
     """Key and value of `key=value`; no key when it has none. A quoted key may hold `=`."""
     position = text.find("=")
     while position >= 0:
-        path = _toml_key(text[:position].strip())
+        path = key_of(text[:position].strip())
         if path:
             return path, text[position + 1 :].strip()
         position = text.find("=", position + 1)
     return (), ""
 
 
-def _toml_key(text: str) -> Path:
+def key_of(text: str) -> Path:
+    """The path of a dotted key as TOML writes it; empty for what is no key."""
     if "\n" in text or not text:
         return ()
     try:
@@ -157,7 +158,8 @@ def _unknown_variable(name: str) -> Fault:
     return Fault(origin=name, message=f"unknown variable{hint}")
 
 
-def _unknown(path: Path, origin: str) -> Fault:
+def unknown(path: Path, origin: str) -> Fault:
+    """The fault of a key that does not exist: the nearest one, or what is allowed there."""
     depth = next(size for size in range(1, len(path) + 1) if find(path[:size]) is None)
     above = find(path[: depth - 1])
     word = path[depth - 1]
