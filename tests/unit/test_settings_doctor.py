@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from ml_pipeline.settings import machine
+from ml_pipeline.entry import trained_artifact
+from ml_pipeline.settings import machine, readiness
 from ml_pipeline.settings.doctor import Finding, Level, examine
 from tests.unit.test_settings import LEAST
 
@@ -59,6 +60,26 @@ def test_faults_of_the_settings_are_findings_and_the_machine_is_still_looked_at(
         "--set: load.rate_per_s: 0: must be a number greater than 0",
     ]
     assert "uv" in {one.subject for one in findings}
+
+
+def test_faults_of_the_settings_come_with_all_that_is_wrong_besides(project) -> None:
+    (project / "train.py").unlink()
+    text = LEAST.replace("limit = 5", "limits = 5").replace("max = 60\n", "")
+    (project / "ml-pipeline.toml").write_text(text, encoding="utf-8")
+    bad = [one for one in found(project, "data.min_rows=900") if one.level is not Level.OK]
+    file = project / "ml-pipeline.toml"
+    assert [(one.subject, one.message.removeprefix(f"{file}: ")[:30]) for one in bad] == [
+        ("settings", "gate.limits: unknown key; did "),
+        ("settings", "metric.max: is missing: it mus"),
+        ("settings", "gate.limit: is missing: it mus"),
+        ("train.command", "names train.py, which is not i"),
+        ("data", "rides.csv has 600 rows, fewer "),
+    ]
+    assert [one.remedy for one in bad[:3]] == [
+        f"Correct the name of gate.limits in {file}, or remove it.",
+        f"Set metric.max in {file}.",
+        f"Set gate.limit in {file}.",
+    ]
 
 
 def test_a_folder_that_is_not_there_is_a_finding(tmp_path) -> None:
@@ -151,6 +172,145 @@ def test_a_full_disk_is_named(free_mib, level) -> None:
 @pytest.mark.parametrize(("version", "level"), [((3, 10, 1), "fail"), ((3, 12, 0), "ok")])
 def test_an_old_python_is_named(version, level) -> None:
     assert machine._python(version).level == level
+
+
+PARSER = """
+import argparse
+import pandas as pd
+p = argparse.ArgumentParser()
+p.add_argument("--data", required=True)
+p.add_argument("--out")
+p.add_argument("--C", type=float, default=1.0)
+p.add_argument("--min_df", default=1)
+a = p.parse_args()
+pd.read_csv(a.data)
+"""
+
+
+UNSEEN = PARSER.replace("parse_args", "parse_known_args")
+
+
+@pytest.mark.parametrize(
+    ("words", "script", "level", "message"),
+    [
+        ("--data {data} --Out {output}", PARSER, "fail", "has --out, and no --Out"),
+        ("--data {data} --where={output}", PARSER, "warn",
+         "shows no option --where; it has --C, --data, --min_df, --out"),
+        ("--out {output} {data}", PARSER, "warn", "requires --data, which it does not give"),
+        ("--data {data} --where={output}", UNSEEN, None, ""),
+        ("--data {data} --out {output}", PARSER, None, ""),
+        ("--data {data} --out {output}", "from other import main\nmain()\n", None, ""),
+    ],
+)  # fmt: skip
+def test_an_option_the_script_does_not_have_is_named(
+    project, words, script, level, message
+) -> None:
+    (project / "train.py").write_text(script, encoding="utf-8")
+    argv = ["python", "train.py", *words.split()]
+    expected = [(level, "train.command", f"train.py {message}")] if level else []
+    assert wrong(project, f"train.command={argv}") == expected
+
+
+def test_a_subcommand_that_is_not_there_is_named(project) -> None:
+    script = "import click\n@click.group()\ndef cli(): ...\n@cli.command()\n"
+    script += "@click.option('--data')\n@click.option('--out')\ndef fit(data, out): ...\ncli()\n"
+    (project / "train.py").write_text(script, encoding="utf-8")
+    assert wrong(project) == [
+        ("fail", "train.command", "names no command of train.py, which has fit")
+    ]
+    argv = ["python", "train.py", "fit", "--data", "{data}", "--out", "{output}"]
+    assert wrong(project, f"train.command={argv}") == []
+
+
+def test_hyperparameters_are_held_against_the_options_of_the_script(project) -> None:
+    (project / "train.py").write_text(PARSER, encoding="utf-8")
+    sets = ("hyperparameters.c=0.5", "hyperparameters.min_df=2", "hyperparameters.C=1.5")
+    bad = [one for one in found(project, *sets) if one.level is not Level.OK]
+    assert [(one.level, one.subject, one.message, one.remedy) for one in bad] == [
+        ("fail", "hyperparameters.c", "train.py has --C, and no --c",
+         "Name c C under [hyperparameters]."),
+        ("fail", "hyperparameters.min_df", "train.py has --min_df, and no --min-df",
+         'Set train.hyperparameter_style = "underscored".'),
+    ]  # fmt: skip
+    assert wrong(project, *sets[1:], "train.hyperparameter_style=underscored") == []
+
+
+def test_a_file_with_relative_imports_has_to_be_started_as_a_module(project) -> None:
+    folder = project / "src" / "rides"
+    folder.mkdir(parents=True)
+    (folder / "__init__.py").touch()
+    (folder / "fit.py").write_text("from . import other\n", encoding="utf-8")
+    words = ["{data}", "{output}"]
+    (bad,) = [
+        one
+        for one in found(project, f"train.command={['python', 'src/rides/fit.py', *words]}")
+        if one.level is not Level.OK
+    ]
+    assert bad.message == "src/rides/fit.py imports from its own package, which a file cannot"
+    assert bad.remedy == (
+        'Begin it with "python", "-m", "rides.fit", with environment.variables ='
+        ' { PYTHONPATH = "src" }.'
+    )
+    module = f"train.command={['python', '-m', 'rides.fit', *words]}"
+    assert wrong(project, module) == [
+        ("fail", "train.command", "rides.fit lies in src, where Python does not look for it")
+    ]
+    path = "environment.variables.PYTHONPATH=src"
+    assert wrong(project, module, path) == []
+    assert wrong(project, module.replace("fit", "fits"), path) == [
+        (
+            "fail",
+            "train.command",
+            "the project has no module 'rides.fits'; did you mean 'rides.fit'?",
+        )
+    ]
+
+
+@pytest.mark.parametrize(
+    ("reads", "given", "subject"),
+    [
+        ("read_parquet", "csv", "data.format"),
+        ("read_csv", "parquet", "data.format"),
+        ("read_csv", "csv", None),
+        ("read_parquet", "parquet", None),
+        ("read_feather", "csv", "data.format"),
+    ],
+)
+def test_rows_a_training_cannot_read_are_named(project, reads, given, subject) -> None:
+    (project / "train.py").write_text("from loading import rows\n", encoding="utf-8")
+    (project / "loading.py").write_text(f"pd.{reads}(path)\n", encoding="utf-8")
+    assert [one[1] for one in wrong(project, f"data.format={given}")] == [subject] * bool(subject)
+
+
+def test_a_target_of_text_needs_its_labels(project) -> None:
+    rows = "".join(f"{i % 7},{i % 5},{'late' if i % 2 else 'on time'}\n" for i in range(600))
+    (project / "rides.csv").write_text("km,hour,minutes\n" + rows, encoding="utf-8")
+    (bad,) = [one for one in found(project) if one.level is not Level.OK]
+    assert (bad.level, bad.subject) == ("fail", "data.classes")
+    assert bad.message == (
+        "the target minutes holds text ('late', 'on time'), and no classes are listed"
+    )
+    assert bad.remedy.startswith('Set data.classes = ["on time", "late"]; ')
+    assert wrong(project, 'data.classes=["on time", "late"]') == []
+    assert wrong(project, 'data.classes=["on time", "early"]') == [
+        ("fail", "data.classes", "the target minutes also holds 'late'")
+    ]
+
+
+def test_a_linter_that_walks_into_the_pipelines_folder_is_named(project) -> None:
+    (project / "requirements.txt").write_text("scikit-learn\nflake8\n", encoding="utf-8")
+    (bad,) = [one for one in found(project, 'checks.lint=[["flake8", "."]]') if one.remedy]
+    assert (bad.level, bad.subject, bad.message) == (
+        "warn", "checks.lint[0]", "walks into .ml-pipeline, which holds whole environments",
+    )  # fmt: skip
+    assert bad.remedy == 'Add "--extend-exclude=.ml-pipeline,runs" to it.'
+
+
+def test_a_model_nothing_can_load_is_named(project) -> None:
+    assert wrong(project, "train.artifact=model.bst") == [
+        ("fail", "train.artifact", "model.bst has an ending that nothing can load")
+    ]
+    assert set(readiness.LOADABLE) == {".onnx", *trained_artifact._LOADERS}
 
 
 @pytest.mark.parametrize("name", ["freshmart", "flights"])

@@ -348,6 +348,20 @@ def test_a_linter_that_walks_into_the_pipelines_folders_is_known(tmp_path, argv,
         assert linters.lacking_exclusion(tmp_path, tuple(argv.split())) == ""
 
 
+@pytest.mark.parametrize(
+    ("own", "lacking"),
+    [
+        ("", ""),
+        ("norecursedirs = old", "--ignore=.ml-pipeline"),
+        ("norecursedirs = old .*", ""),
+        ("norecursedirs = old\ntestpaths = tests", ""),
+    ],
+)
+def test_pytest_walks_there_only_where_the_project_says_where_not(tmp_path, own, lacking) -> None:
+    (tmp_path / "pytest.ini").write_text(f"[pytest]\n{own}\n", encoding="utf-8")
+    assert linters.lacking_exclusion(tmp_path, ("python", "-m", "pytest")) == lacking
+
+
 def test_tests_beside_the_code_are_found_without_what_the_pipeline_writes(tmp_path) -> None:
     write_files(tmp_path, {"test_model.py": "import pytest\n"})
     found = tools.unit_tests(tmp_path, frozenset(), scripts(tmp_path))

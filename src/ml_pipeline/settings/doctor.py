@@ -5,9 +5,9 @@ from pathlib import Path
 
 from ml_pipeline.domain.errors import ConfigurationError
 from ml_pipeline.settings import machine, readiness
+from ml_pipeline.settings.faults import Fault
 from ml_pipeline.settings.findings import Finding, Level, fail, ok
-from ml_pipeline.settings.loading import load
-from ml_pipeline.settings.model import Settings
+from ml_pipeline.settings.loading import Looked, look
 from ml_pipeline.settings.project import displayed
 from ml_pipeline.settings.secrets import Secrets
 
@@ -27,25 +27,34 @@ def examine(
         sets: texts of `--set`.
         environ: environment variables.
     """
-    settings, faults = _settings(source, sets, environ)
-    folder = settings.source if settings else (source or Path.cwd()).resolve()
-    findings = [*machine.examine(folder, environ), *faults, *_secrets(environ)]
-    if settings is not None:
-        findings += machine.port(settings)
-        findings += readiness.examine(settings, environ)
+    seen = look(source, sets=sets, environ=environ)
+    findings = [*machine.examine(seen.source, environ), *_settings(seen), *_secrets(environ)]
+    if "local" in seen.sections:
+        findings += machine.port(seen.source, seen.sections["local"].port)
+    if seen.sections:
+        findings += readiness.examine(seen.source, seen.sections, environ)
     return findings
 
 
-def _settings(
-    source: Path | None, sets: Sequence[str], environ: Mapping[str, str]
-) -> tuple[Settings | None, Sequence[Finding]]:
-    try:
-        settings = load(source, sets=sets, environ=environ)
-    except ConfigurationError as error:
-        *lines, last = str(error).splitlines()
-        findings = [fail("settings", line, "") for line in lines]
-        return None, [*findings, fail("settings", last, error.remedy)]
-    return settings, [ok("settings", f"{displayed(settings.file)} holds no fault")]
+def _settings(seen: Looked) -> Iterator[Finding]:
+    """Every fault, each with what to do about it."""
+    told: set[str] = set()
+    for fault in seen.faults:
+        if str(fault) not in told:
+            yield fail("settings", str(fault), fault.remedy or _remedy(fault))
+        told.add(str(fault))
+    if seen.file is not None and not seen.faults:
+        yield ok("settings", f"{displayed(seen.file)} holds no fault")
+
+
+def _remedy(fault: Fault) -> str:
+    if not fault.key:
+        return f"Correct {fault.origin}."
+    if fault.message.startswith("is missing"):
+        return f"Set {fault.key} in {fault.origin}."
+    if fault.message.startswith("unknown key"):
+        return f"Correct the name of {fault.key} in {fault.origin}, or remove it."
+    return f"Correct {fault.key} in {fault.origin}."
 
 
 def _secrets(environ: Mapping[str, str]) -> Iterator[Finding]:

@@ -1,6 +1,7 @@
 """Settings from all sources, or every fault of them at once."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,23 @@ from ml_pipeline.settings.given import Given, Reading, from_environment, from_se
 from ml_pipeline.settings.keys import Path as KeyPath
 from ml_pipeline.settings.model import Settings
 from ml_pipeline.settings.profiles import PROFILES, Platform, ProfileName, profile_for
-from ml_pipeline.settings.project import Project, displayed, open_project
+from ml_pipeline.settings.project import displayed, open_project
 from ml_pipeline.settings.validation import Validation, merged, origin_of, validated, value_at
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Looked:
+    """What a project's settings come to, with every fault there is.
+
+    `sections` are those that can be worked with; a faulty key in one of them has its default.
+    `file` is None when there is no configuration to read.
+    """
+
+    source: Path
+    file: Path | None
+    faults: Sequence[Fault]
+    sections: Mapping[str, Any]
+    origins: Mapping[KeyPath, str]
 
 
 def load(
@@ -37,6 +53,22 @@ def load(
     Raises:
         ConfigurationError: whatever is wrong, all of it, one line a fault.
     """
+    seen = look(source, sets=sets, environ=environ, overrides=overrides, files_exist=files_exist)
+    if seen.faults or seen.file is None:
+        raise error(seen.faults)
+    told = {dotted(path): origin for path, origin in seen.origins.items()}
+    return Settings(source=seen.source, file=seen.file, origins=told, **seen.sections)
+
+
+def look(
+    source: Path | None = None,
+    *,
+    sets: Sequence[str] = (),
+    environ: Mapping[str, str],
+    overrides: Sequence[Given] = (),
+    files_exist: bool = True,
+) -> Looked:
+    """As `load`, but faults are values: what can be read of the rest is there as well."""
     project = open_project(source)
     readings = [project.reading, from_environment(environ), from_sets(sets), _taken(overrides)]
     given = [one for reading in readings for one in reading.given]
@@ -50,9 +82,13 @@ def load(
     faults += _inconsistent(found, tree, origins, file)
     if files_exist and project.file is not None:
         faults += _absent(project.source, found, origins, file)
-    if faults or project.file is None:
-        raise error(faults)
-    return _settings(project, project.file, found.sections, origins)
+    return Looked(
+        source=project.source,
+        file=project.file,
+        faults=faults,
+        sections=(found.repaired | found.sections) if project.file else {},
+        origins=origins,
+    )
 
 
 def _taken(overrides: Sequence[Given]) -> Reading:
@@ -124,10 +160,3 @@ def _named_files(sections: Mapping[str, Any]) -> Iterator[tuple[tuple[str | int,
     if "environment" in sections:
         for position, name in enumerate(sections["environment"].requirements):
             yield ("environment", "requirements", position), name
-
-
-def _settings(
-    project: Project, file: Path, sections: Mapping[str, Any], origins: Mapping[KeyPath, str]
-) -> Settings:
-    told = {dotted(path): origin for path, origin in origins.items()}
-    return Settings(source=project.source, file=file, origins=told, **sections)

@@ -10,7 +10,6 @@ from pathlib import Path
 
 from ml_pipeline.localplatform.folder import Folder
 from ml_pipeline.settings.findings import Finding, fail, ok, warn
-from ml_pipeline.settings.model import Settings
 
 _LEAST_PYTHON = (3, 11)
 _MIB = 1024 * 1024
@@ -30,12 +29,11 @@ def examine(folder: Path, environ: Mapping[str, str]) -> Iterator[Finding]:
         yield _disk(shutil.disk_usage(folder).free // _MIB)
 
 
-def port(settings: Settings) -> Iterator[Finding]:
+def port(source: Path, number: int) -> Iterator[Finding]:
     """The router's public port, when a certain one is asked for."""
-    number = settings.local.port
     if number == 0:
         return
-    if Folder(settings.source / STATE).address.exists():
+    if Folder(source / STATE).address.exists():
         yield ok("port", f"{number} is for the project's own platform, which is up or was")
         return
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:

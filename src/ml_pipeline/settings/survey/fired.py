@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from ml_pipeline.settings.survey.constants import called, texts_of
 from ml_pipeline.settings.survey.options import CommandLine
@@ -12,7 +13,8 @@ def command_lines(tree: ast.Module) -> Sequence[CommandLine]:
     """Of a function its parameters, of more than one function a subcommand each."""
     calls = (node for node in ast.walk(tree) if isinstance(node, ast.Call))
     given = next((call for call in calls if called(call) == "Fire"), None)
-    return list(_made_of(given.args[0] if given.args else None, tree)) if given else []
+    made = _made_of(given.args[0] if given.args else None, tree) if given else ()
+    return [replace(line, either=True) for line in made]
 
 
 def _made_of(what: ast.expr | None, tree: ast.Module) -> Iterator[CommandLine]:

@@ -86,14 +86,21 @@ def is_relative(imports: Sequence[Import]) -> bool:
     return any(one.level for one in imports)
 
 
-def layout_of(source: Path, pyproject: Mapping[str, object]) -> Layout:
-    """What the project's environment will hold of its own code."""
+def layout_of(source: Path, pyproject: Mapping[str, object], more: Sequence[str] = ()) -> Layout:
+    """What the project's environment will hold of its own code.
+
+    Args:
+        source: the project's folder.
+        pyproject: content of its `pyproject.toml`.
+        more: folders on PYTHONPATH, relative to it.
+    """
     found = importable(source.resolve(), pyproject)
+    added = [PurePosixPath(folder).as_posix() for folder in more if folder]
     if found is None:
-        return Layout(source=source)
-    roots = tuple(
+        return Layout(source=source, roots=tuple(added))
+    roots = [
         PurePosixPath(root.relative_to(source.resolve())).as_posix()
         for root in found.roots
         if root.is_relative_to(source.resolve())
-    )
-    return Layout(source=source, roots=roots, programs=found.scripts)
+    ]
+    return Layout(source=source, roots=(*roots, *added), programs=found.scripts)

@@ -17,6 +17,7 @@ _OWN_FILES: Mapping[str, Sequence[str]] = {
     "isort": (".isort.cfg",),
     "mypy": ("mypy.ini", ".mypy.ini"),
     "pyright": ("pyrightconfig.json",),
+    "pytest": ("pytest.ini", ".pytest.ini"),
 }
 _SHARED_FILES = ("setup.cfg", "tox.ini")
 #: Where else a project says what it runs.
@@ -61,18 +62,27 @@ def lacking_exclusion(source: Path, argv: Sequence[str]) -> str:
     """The option a linter's command needs to keep out of the pipeline's folders.
 
     Empty when it keeps out already, names folders of its own, or is no linter that would walk
-    into them. black, mypy, pyright and (in a repository) ruff keep out by themselves.
+    into them. black, mypy, pyright and (in a repository) ruff keep out by themselves, and so does
+    pytest as long as the project does not say itself where it may not look.
     """
     words = list(argv[2:]) if argv[1:2] in (["-m"], ("-m",)) else list(argv)
     name = words[0].rpartition("/")[2] if words else ""
     paths = [word for word in words[1:] if not word.startswith("-")]
     if name not in _KEEPING_OUT or not (paths == [] or {".", "./"} & set(paths)):
         return ""
-    told = " ".join(words) + repr(_values(source, name))
+    values = _values(source, name)
+    if name == "pytest" and _stays_out(values):
+        return ""
+    told = " ".join(words) + repr(values)
     return "" if LEFT_OUT[0] in told.replace("\\", "") else _KEEPING_OUT[name]
 
 
 _Values = Mapping[str, object]
+
+
+def _stays_out(pytest: _Values) -> bool:
+    """By itself pytest passes over folders with a dot, unless the project says otherwise."""
+    return "testpaths" in pytest or ".*" in str(pytest.get("norecursedirs", ".*"))
 
 
 def _flake8(own: _Values) -> Iterator[str]:
@@ -120,6 +130,7 @@ _KEEPING_OUT: Mapping[str, str] = {
     "pycodestyle": f"--exclude={','.join(LEFT_OUT)}",
     "pylint": f"--ignore={','.join(LEFT_OUT)}",
     "isort": f"--extend-skip={LEFT_OUT[0]}",
+    "pytest": f"--ignore={LEFT_OUT[0]}",
 }
 
 
@@ -143,7 +154,7 @@ def _running_file(source: Path, name: str) -> str:
 def _values(source: Path, name: str) -> _Values:
     """What the project's own settings of a tool say."""
     table = dict(pyproject(source).get("tool", {}).get(name, {}))
-    for part in ("main", "master", "MAIN", "MASTER"):  # pylint's
+    for part in ("main", "master", "MAIN", "MASTER", "ini_options"):  # pylint's, pytest's
         inner = table.get(part)
         table |= inner if isinstance(inner, Mapping) else {}
     for file in (*_OWN_FILES.get(name, ()), *_SHARED_FILES):

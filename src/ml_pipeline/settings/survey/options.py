@@ -47,13 +47,15 @@ class Option:
 class CommandLine:
     """One way to call a script: `words` are its subcommands, `above` the options before them.
 
-    `whole` says whether every option was seen.
+    `whole` says whether every option was seen, `either` whether hyphens and underscores in names
+    mean the same.
     """
 
     words: tuple[str, ...] = ()
     options: tuple[Option, ...] = ()
     above: tuple[Option, ...] = ()
     whole: bool = True
+    either: bool = False
 
 
 def declared(call: ast.Call, known: Mapping[str, object]) -> Option | None:

@@ -69,12 +69,13 @@ def header(file: Path) -> Sequence[str]:
         raise ValueError(str(error).splitlines()[0]) from error
 
 
-def measured(source: Path, path: Path) -> Table:
-    """The table with every column measured over all its rows."""
+def measured(source: Path, path: Path, *, only: str | None = None) -> Table:
+    """The table with every column, or one of them, measured over all its rows."""
     import polars as pl  # noqa: PLC0415  # only where a table is looked at
 
     try:
-        frame = _scan(source / path, rows_to_infer=_MANY_ROWS_TO_INFER).collect()
+        scan = _scan(source / path, rows_to_infer=_MANY_ROWS_TO_INFER)
+        frame = (scan if only is None else scan.select(only)).collect()
     except (pl.exceptions.PolarsError, OSError, UnicodeDecodeError) as error:
         return Table(path=path, fault=str(error).splitlines()[0])
     columns = tuple(_column(frame[name]) for name in frame.columns)
