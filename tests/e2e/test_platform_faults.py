@@ -174,6 +174,15 @@ def test_a_deployment_outlives_its_package_folder(world):
     assert world.send()[0].json()["predictions"] == [1.0]
 
 
+def test_a_deployment_whose_copy_was_lost_is_copied_again_when_it_is_deployed_again(world):
+    (copy,) = (world.state / "platform" / "deployments").glob("production-c1-*")
+    shutil.rmtree(copy)
+    kill(world.pid("production/c1"))
+    eventually(lambda: "given up" in world.production.failure("c1"), within_s=120)
+    world.deploy("c1", predicts=1.0)
+    assert world.send()[0].json()["predictions"] == [1.0]
+
+
 def test_stopping_leaves_no_process_and_keeps_the_state(world):
     pids = world.info.pids | {"c1": world.pid("production/c1")}
     assert control.down(world.state)

@@ -102,6 +102,7 @@ class Fleet:
             serves = wish.endpoint is Endpoint.PRODUCTION and now.serving(wish.slot)
             if there is not None and wish.met_by(there) and (serves or wish.chaos == there.chaos):
                 if there.phase is Phase.FAILED:
+                    await self._mend(there, wish)
                     self._keep(there)
                 return
             if serves:
@@ -151,6 +152,12 @@ class Fleet:
             trusted_types=wish.trusted_types,
             since_s=wall_s(),
         )
+
+    async def _mend(self, record: DeploymentRecord, wish: DeploymentWish) -> None:
+        """Make a copy whole again that was lost or damaged, as far as there is a package."""
+        if wish.package.is_dir():
+            await self._discard(record)
+            await asyncio.to_thread(shutil.copytree, wish.package, record.package)
 
     async def _discard(self, record: DeploymentRecord) -> None:
         await asyncio.to_thread(shutil.rmtree, record.package, ignore_errors=True)
