@@ -228,7 +228,7 @@ def test_hyperparameters_are_held_against_the_options_of_the_script(project) -> 
     bad = [one for one in found(project, *sets) if one.level is not Level.OK]
     assert [(one.level, one.subject, one.message, one.remedy) for one in bad] == [
         ("fail", "hyperparameters.c", "train.py has --C, and no --c",
-         "Name c C under [hyperparameters]."),
+         "Rename c to C under [hyperparameters]."),
         ("fail", "hyperparameters.min_df", "train.py has --min_df, and no --min-df",
          'Set train.hyperparameter_style = "underscored".'),
     ]  # fmt: skip
@@ -301,7 +301,7 @@ def test_a_linter_that_walks_into_the_pipelines_folder_is_named(project) -> None
     (project / "requirements.txt").write_text("scikit-learn\nflake8\n", encoding="utf-8")
     (bad,) = [one for one in found(project, 'checks.lint=[["flake8", "."]]') if one.remedy]
     assert (bad.level, bad.subject, bad.message) == (
-        "warn", "checks.lint[0]", "walks into .ml-pipeline, which holds whole environments",
+        "warn", "checks.lint[0]", "flake8 walks into .ml-pipeline, which holds whole environments",
     )  # fmt: skip
     assert bad.remedy == 'Add "--extend-exclude=.ml-pipeline,runs" to it.'
 

@@ -78,7 +78,8 @@ def _wrong(project: _Project, key: str, argv: Sequence[str]) -> Iterator[Finding
         yield _undeclared(key, argv[0])
     option = lacking_exclusion(project.source, argv)
     if option:
-        message = "walks into .ml-pipeline, which holds whole environments"
+        tool = argv[2] if argv[1:2] in (["-m"], ("-m",)) else argv[0]
+        message = f"{tool} walks into .ml-pipeline, which holds whole environments"
         yield warn(key, message, f"Add {literal(option)} to it.")
 
 
@@ -220,8 +221,8 @@ def _named_right(key: str, name: str, word: str, run: Started) -> str:
         return 'Set train.hyperparameter_style = "underscored".'
     if alike == "--" + name.replace("_", "-"):
         return 'Set train.hyperparameter_style = "dashed".'
-    wanted = alike.lstrip("-") or "as the script does"
-    return f"Name {name} {wanted} under [{key}]."
+    wanted = alike.lstrip("-") or "an option of the script"
+    return f"Rename {name} to {wanted} under [{key}]."
 
 
 def _formats(key: str, run: Started, given: DataFormat) -> Iterator[Finding]:
