@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from ml_pipeline.adapters.local.clock import HostClock
 from ml_pipeline.adapters.local.evidence import LocalRuns
@@ -24,6 +24,16 @@ from ml_pipeline.settings.profiles import Platform
 
 if TYPE_CHECKING:
     from ml_pipeline.adapters.local.runner import LocalRunner
+
+
+class _Late:
+    """A port made when it is first used: a run with nothing to do never needs the heavy ones."""
+
+    def __init__(self, make: Callable[[], object]) -> None:
+        self._make = make
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._make(), name)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,10 +98,14 @@ class Wiring:
 
     @cached_property
     def tables(self) -> TableStore:
-        """Rows as files."""
-        from ml_pipeline.adapters.local.tables import PolarsTables
+        """Rows as files; polars is imported by the first stage that reads any."""
 
-        return PolarsTables()
+        def made() -> TableStore:
+            from ml_pipeline.adapters.local.tables import PolarsTables
+
+            return PolarsTables()
+
+        return cast("TableStore", _Late(made))
 
     @cached_property
     def parts(self) -> PlatformParts:
