@@ -66,6 +66,7 @@ class Fault:
     times: int = 1
     headers: dict[str, str] = field(default_factory=dict)
     seconds: float = 0.0
+    code: str = ""
     seen: int = 0
 
 
@@ -593,7 +594,8 @@ def _handler(emulator: AzuremlEmulator) -> type[BaseHTTPRequestHandler]:
                         self.close_connection = True
                         self.connection.close()
                         return True
-                    error = {"code": str(fault.kind), "message": f"an injected {fault.kind}"}
+                    code = fault.code or str(fault.kind)
+                    error = {"code": code, "message": f"an injected {fault.kind}"}
                     self._answer(int(fault.kind), fault.headers, {"error": error})
                     return True
             return False

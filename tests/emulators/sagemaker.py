@@ -40,6 +40,17 @@ from sagemaker_state import ACCOUNT, REGION, Account, AwsError, dumped
 from werkzeug.serving import WSGIRequestHandler, make_server
 from werkzeug.wrappers import Request, Response
 
+_REFUSALS = {
+    "403": ("AccessDeniedException", "not authorized to perform {}", 403),
+    "404": ("ResourceNotFound", "Requested resource not found.", 404),
+    "quota": (
+        "ResourceLimitExceeded",
+        "The account-level service limit 'ml.m5.large for training job usage' is 0 Instances.",
+        400,
+    ),
+    "500": ("InternalFailure", "an internal error", 500),
+    "expired": ("ExpiredTokenException", "The security token is expired", 403),
+}
 _INVOKE = re.compile(r"^/endpoints/([^/]+)/invocations$")
 _OPERATION = re.compile(r"(?<!^)(?=[A-Z])")
 _KEY = ("AKIAEMULATED0000TEST", "secret-of-the-emulator")
@@ -133,18 +144,13 @@ class Emulator:
     def _interfere(self, operation, environ) -> None:
         """Faults of the wire and of the front door."""
         fault = self.account.fault
-        if fault("403", operation):
-            raise AwsError("AccessDeniedException", f"not authorized to perform {operation}", 403)
-        if fault("404", operation):
-            raise AwsError("ResourceNotFound", "Requested resource not found.", 404)
+        for kind, (code, said, status) in _REFUSALS.items():
+            if fault(kind, operation):
+                raise AwsError(code, said.format(operation), status)
         asked = fault("429", operation)
         if asked:
             wait_s = str(asked.get("retry_after", 1))
             raise AwsError("ThrottlingException", "Rate exceeded", 429, **{"Retry-After": wait_s})
-        if fault("500", operation):
-            raise AwsError("InternalFailure", "an internal error", 500)
-        if fault("expired", operation):
-            raise AwsError("ExpiredTokenException", "The security token is expired", 403)
         slow = fault("slow", operation)
         if slow:
             time.sleep(slow.get("seconds", 1))
