@@ -158,6 +158,22 @@ def test_columns_a_script_selects_or_does_not_drop_are_the_features(tmp_path) ->
     assert (data["target"], data["features"]) == ("y", ["b", "a"])
 
 
+def test_a_regressor_of_whole_numbers_predicts_a_quantity(tmp_path) -> None:
+    rows = "\n".join(f"{i % 7},{i}" for i in range(300))
+    script = "model = RandomForestRegressor().fit(df[['a']], df.rating)\n"
+    files(tmp_path, **{"rows.csv": "rating,a\n" + rows, "train.py": script})
+    config = proposed(tmp_path)
+    assert (config["data"]["target"], config["metric"]["name"]) == ("rating", "mae")
+    files(tmp_path, **{"train.py": script.replace("Regressor", "Classifier")})
+    assert proposed(tmp_path)["metric"]["name"] == "accuracy"
+
+
+def test_dependencies_for_poetry_count_too(tmp_path) -> None:
+    text = '[tool.poetry.group.dev.dependencies]\nblack = "*"\n[tool.black]\n'
+    files(tmp_path, **{"pyproject.toml": text})
+    assert proposed(tmp_path)["checks"]["lint"][0][0] == "black"
+
+
 def test_a_training_that_reads_parquet_is_handed_parquet(project) -> None:
     assert "format" not in proposed(project)["data"]
     files(project, **{"jobs/fit_churn.py": SCRIPT.replace("read_csv", "read_parquet")})

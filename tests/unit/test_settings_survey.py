@@ -377,3 +377,42 @@ def test_tests_of_unittest_are_run_by_it(tmp_path) -> None:
     found = tools.unit_tests(tmp_path, frozenset(), scripts(tmp_path))
     assert found is not None
     assert list(found.argv) == ["python", "-m", "unittest", "discover", "-s", "tests"]
+
+
+def test_options_in_a_file_the_script_imports_are_its_own(tmp_path) -> None:
+    text = "import argparse\ndef get_args():\n    p = argparse.ArgumentParser()\n"
+    text += "    p.add_argument('--train-file')\n    p.add_argument('--workdir')\n"
+    write_files(tmp_path, {"app/config.py": text})
+    main = "from config import get_args\nargs = get_args()\n" + FIT
+    assert command(tmp_path, main, "app/main.py") == (
+        "python app/main.py --train-file {data} --workdir {output}"
+    )
+
+
+def test_a_package_that_can_be_run_is_run_with_the_commands_of_its_parts(tmp_path) -> None:
+    cli = TYPER.replace("@app.command()\ndef pred", "def main(): app()\n@app.command()\ndef pred")
+    write_files(tmp_path, {"pkg/__init__.py": "", "pkg/cli.py": cli + "def run(): m.fit(1)\n"})
+    main = "from pkg.cli import main\nmain()\n"
+    assert command(tmp_path, main, "pkg/__main__.py").startswith("python -m pkg fit --data")
+
+
+def test_commands_put_together_do_not_run_by_that(tmp_path) -> None:
+    text = TYPER + "def inner(): m.fit(1)\nother = typer.Typer()\napp.add_typer(other, name='x')\n"
+    assert not seen(tmp_path, text, "cli.py").runs
+    assert "nothing in the file runs its commands" in doubt(tmp_path, text, "cli.py")
+    assert seen(tmp_path, text + "app()\n", "cli.py").runs
+
+
+@pytest.mark.parametrize("name", ["workdir", "run_dir", "export-folder", "checkpoints-dir"])
+def test_a_folder_that_is_no_input_is_where_the_model_goes(tmp_path, name) -> None:
+    text = "import argparse\np = argparse.ArgumentParser()\np.add_argument('--data')\n"
+    text += "p.add_argument('--log-dir', default='logs')\n"
+    text += f"p.add_argument('--{name}', default='x')\n"
+    assert command(tmp_path, text + FIT) == f"python train.py --data {{data}} --{name} {{output}}"
+
+
+def test_a_word_that_is_written_to_at_once_is_the_output(tmp_path) -> None:
+    write_files(tmp_path, {"dataset.py": "import sys\ntable.to_csv(sys.argv[1])\n"})
+    found = guesses.fetcher(scripts(tmp_path), layout_of(tmp_path, {}))
+    assert found is not None
+    assert found.argv == ["python", "dataset.py", "{output}"]

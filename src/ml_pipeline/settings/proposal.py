@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from ml_pipeline.settings.page import Page
 from ml_pipeline.settings.survey import guesses, tools
 from ml_pipeline.settings.survey.classes import in_order
-from ml_pipeline.settings.survey.columns import is_classes
 from ml_pipeline.settings.survey.guesses import Guess
 from ml_pipeline.settings.survey.layout import Layout
 from ml_pipeline.settings.survey.project import Survey
@@ -51,7 +50,7 @@ def model_page(page: Page, seen: Survey) -> None:
     target = seen.target
     script = seen.training[0] if seen.training else None
     reported = script.metrics if script else {}
-    name = _metric_name(target, list(reported))
+    name = _metric_name(target, list(reported), classes=seen.predicts_classes)
     why = "" if name in reported else "no metric was found in the training script"
     page.set("name", name, check=why)
     if name in reported:
@@ -65,7 +64,7 @@ def model_page(page: Page, seen: Survey) -> None:
         page.fill_in("prediction_min", 0, why="the least a prediction may be")
         page.fill_in("prediction_max", 100, why="the greatest a prediction may be")
     else:
-        _ranges(page, name, target)
+        _ranges(page, name, target, classes=seen.predicts_classes)
     page.section("gate", "a challenger may be at most 5 % worse than the champion")
     _limit(page, name, seen)
 
@@ -155,8 +154,7 @@ def _column_policy(column: Column) -> dict[str, object]:
     return policy
 
 
-def _metric_name(target: Column | None, reported: Sequence[str]) -> str:
-    classes = target is not None and is_classes(target)
+def _metric_name(target: Column | None, reported: Sequence[str], *, classes: bool) -> str:
     fitting = _OF_CLASSES if classes else _OF_QUANTITIES
     if target is not None and target.distinct > 2:
         fitting -= _OF_TWO_CLASSES
@@ -164,9 +162,8 @@ def _metric_name(target: Column | None, reported: Sequence[str]) -> str:
     return named[0] if named else ("accuracy" if classes else "mae")
 
 
-def _ranges(page: Page, name: str, target: Column) -> None:
-    classes = is_classes(target)
-    low, high = _extent(target)
+def _ranges(page: Page, name: str, target: Column, *, classes: bool) -> None:
+    low, high = _extent(target, classes=classes)
     spread = _outward(high - low)
     bounds = {"mae": (0, spread), "rmse": (0, spread), **_BOUNDS}
     low_metric, high_metric = bounds.get(name, (0, 1))
@@ -178,29 +175,29 @@ def _ranges(page: Page, name: str, target: Column) -> None:
         return
     beyond = "half the measured spread beyond what the target was"
     page.set(
-        "prediction_min", 0.0 - _outward((high - low) / 2 - low), check=f"{beyond}, {_span(target)}"
+        "prediction_min", -_outward((high - low) / 2 - low), check=f"{beyond}, {_span(target)}"
     )
     page.set("prediction_max", _outward(high + (high - low) / 2))
 
 
-def _extent(target: Column) -> tuple[float, float]:
+def _extent(target: Column, *, classes: bool) -> tuple[float, float]:
     """The least and the greatest prediction: of labels and truth values, their positions."""
     if target.low is None or target.high is None:
         return 0, max(1, target.distinct - 1)
-    return target.low, max(target.high, target.low + 1) if is_classes(target) else target.high
+    return target.low, max(target.high, target.low + 1) if classes else target.high
 
 
 def _outward(value: float) -> float:
-    """A bound with four significant digits, never less than the value.
+    """A bound with four significant digits, never less than the value; whole where it can be.
 
-    >>> _outward(90.95598), _outward(-45.47799), _outward(0.0), _outward(3.5)
-    (90.96, -45.47, 0.0, 3.5)
+    >>> _outward(90.95598), _outward(-45.47799), _outward(19487.0), _outward(0.0)
+    (90.96, -45.47, 19490, 0)
     """
-    if value == 0 or not math.isfinite(value):
+    if not math.isfinite(value):
         return value
-    digits = 3 - math.floor(math.log10(abs(value)))
+    digits = 3 - math.floor(math.log10(abs(value))) if value else 0
     rounded = round(math.ceil(round(value * 10.0**digits, 6)) / 10.0**digits, max(digits, 0))
-    return rounded if isinstance(value, float) or rounded != value else value
+    return int(rounded) if rounded == int(rounded) else rounded
 
 
 def _limit(page: Page, name: str, seen: Survey) -> None:

@@ -68,9 +68,14 @@ def choose(
     return _columns(table, targets, own), table
 
 
-def is_classes(column: Column) -> bool:
-    """Whether a target looks like classes and not like a quantity."""
-    few = 0 < column.distinct <= _CLASSES_AT_MOST
+def is_classes(column: Column, *, regresses: bool = False) -> bool:
+    """Whether a target looks like classes and not like a quantity.
+
+    Args:
+        column: the target as measured.
+        regresses: the training uses an estimator of quantities.
+    """
+    few = 0 < column.distinct <= _CLASSES_AT_MOST and not regresses
     return column.kind in {"text", "boolean"} or (column.kind == "integer" and few)
 
 

@@ -66,10 +66,14 @@ def _pairs(node: ast.Assign) -> Iterator[tuple[str, ast.expr]]:
 
 
 def _subscripted(node: ast.expr, known: Known) -> Iterator[str]:
-    """The column of `frame["y"]`, also of `frame["y"].to_numpy()` and `frame["y"].iloc[:5]`."""
-    for inner in ast.walk(node):
+    """The column of `frame["y"]` and `frame.y`, also with `.to_numpy()` or `.iloc[:5]` after it."""
+    inside = list(ast.walk(node))
+    for inner in inside:
         if isinstance(inner, ast.Subscript):
             yield from _text(inner.slice, known)
+    for inner in inside:
+        if isinstance(inner, ast.Attribute) and isinstance(inner.value, ast.Name):
+            yield inner.attr
 
 
 def _text(node: ast.AST, known: Known) -> Iterator[str]:

@@ -13,7 +13,7 @@ _TRAINS_ABOVE = 3
 _TRAINING = ("train", "fit")
 _USING = ("predict", "infer", "serve", "eval", "score", "plot", "report", "export")
 _GENERATING = ("generat", "synth", "make", "fake")
-_FETCHING = ("fetch", "download", "query", "extract", "get_data", "load_data", "ingest")
+_FETCHING = ("fetch", "download", "query", "extract", "get_data", "load_data", "ingest", "dataset")
 _PREPARING = ("feature", "prepar", "preprocess", "clean")
 _Given = list[tuple[Option, str]]
 

@@ -90,21 +90,28 @@ def declared(call: ast.Call, known: Mapping[str, object]) -> Option | None:
 
 
 def positions(tree: ast.AST) -> Sequence[Option]:
-    """What a script takes from `sys.argv`, each by the name it gives it."""
+    """What a script takes from `sys.argv`, each by the name it gives it, or by what it is for."""
     found: dict[int, Option] = {}
-    names = {
-        id(node.value): target.id
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Assign)
-        for target in node.targets
-        if isinstance(target, ast.Name)
-    }
+    names = _names_of_values(tree)
     for node in ast.walk(tree):
         place = _argv_place(node)
         if place > 0:
             name = names.get(id(node), f"argv-{place}")
             found.setdefault(place, Option(name=name, variable=name, required=True))
     return [found[place] for place in sorted(found)]
+
+
+def _names_of_values(tree: ast.AST) -> Mapping[int, str]:
+    """Names by the identity of the expression that is assigned, or is read or written at once."""
+    found: dict[int, str] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Assign):
+            found |= {id(node.value): one.id for one in node.targets if isinstance(one, ast.Name)}
+        elif isinstance(node, ast.Call) and node.args:
+            does = called(node).partition("_")[0]
+            if does in {"read", "scan", "to", "write", "sink"}:
+                found[id(node.args[0])] = "data" if does in {"read", "scan"} else "output"
+    return found
 
 
 def spellings(options: Sequence[Option]) -> Iterator[str]:

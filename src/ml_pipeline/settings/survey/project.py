@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ml_pipeline.settings.survey import guesses, tools
-from ml_pipeline.settings.survey.columns import Choice, choose
+from ml_pipeline.settings.survey.columns import Choice, choose, is_classes
 from ml_pipeline.settings.survey.layout import Layout, layout_of
 from ml_pipeline.settings.survey.scripts import Script, scripts
 from ml_pipeline.settings.survey.tables import Column, Table, tables
@@ -22,6 +22,12 @@ class Survey:
     dependencies: frozenset[str]
     table: Table | None
     choice: Choice
+
+    @property
+    def predicts_classes(self) -> bool:
+        """Whether the target looks like classes, to the eye and to the training."""
+        regresses = bool(self.training) and self.training[0].regresses
+        return self.target is not None and is_classes(self.target, regresses=regresses)
 
     @property
     def target(self) -> Column | None:

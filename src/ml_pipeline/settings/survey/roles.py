@@ -1,5 +1,6 @@
 """What a script's options are for, judged by their names and by what is done with them."""
 
+import re
 from collections.abc import Mapping, Sequence
 
 from ml_pipeline.settings.survey.options import Option
@@ -26,6 +27,11 @@ _NAMES: Mapping[str, frozenset[str]] = {
         "cutoff": "cutoff cutoff-date until end end-date before",
     }.items()
 }
+#: A folder by its name is where the model goes, unless its name says it holds something else.
+_FOLDER = re.compile(r"(.*-)?(work-?dir|dir|folder|directory)")
+_OTHER_FOLDER = re.compile(
+    r"(^|-)(data|input|in|src|source|log|logs|tensorboard|cache|conf|config)-"
+)
 #: What of these roles is worth a path; a number or a choice of theirs is something else.
 _PATHS = frozenset({"data", "output", "model", "metrics"})
 _TABLES = (".csv", ".parquet")
@@ -36,6 +42,8 @@ _FILES = (*MODEL_ENDINGS, *_TABLES, ".json", ".yaml", ".yml", ".toml", ".txt", "
 def role(option: Option) -> str:
     """What an option is for; empty when its name does not say."""
     found = next((name for name, words in _NAMES.items() if option.words in words), "")
+    if not found and _FOLDER.fullmatch(option.words) and not _OTHER_FOLDER.search(option.words):
+        found = "output"
     return "" if found in _PATHS and not _may_be_path(option, found) else found
 
 

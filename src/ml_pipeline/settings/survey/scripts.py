@@ -24,6 +24,9 @@ _READERS: Mapping[str, str] = {
     "read_feather": "Feather", "read_excel": "Excel", "read_pickle": "pickle",
     "read_hdf": "HDF5", "read_json": "JSON", "read_ndjson": "JSON",
 }  # fmt: skip
+_QUANTITIES = re.compile(r"\w*Regressor|LinearRegression|Ridge(CV)?|Lasso(CV)?|ElasticNet|SVR")
+#: Calls at the top of a file by which it does its work; a bare name, as `main()`, is one too.
+_BEGINNINGS = frozenset({"parse_args", "fit", "train", "Fire", "run", "dump", "save_model"})
 _PARQUET_MODULES = frozenset({"pq", "parquet"})
 
 
@@ -43,6 +46,8 @@ class Script:
     fits: bool = False
     fits_below: bool = False
     runs: bool = False
+    #: it uses an estimator of quantities
+    regresses: bool = False
     texts: list[str] = field(default_factory=list)
     saved: list[Saved] = field(default_factory=list)
     written: list[Report] = field(default_factory=list)
@@ -151,6 +156,9 @@ def _read(path: Path, tree: ast.Module, elsewhere: Lists) -> Script:
             _see_call(script, node)
         elif isinstance(node, ast.Constant) and isinstance(node.value, str):
             script.texts.append(node.value)
+        elif isinstance(node, ast.Name | ast.Attribute):
+            name = node.id if isinstance(node, ast.Name) else node.attr
+            script.regresses = script.regresses or bool(_QUANTITIES.fullmatch(name))
     return script
 
 
@@ -179,16 +187,23 @@ def _runs(tree: ast.Module) -> bool:
     for node in tree.body:
         if isinstance(node, ast.If) and "__main__" in ast.dump(node.test):
             return True
-        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
-            return True
+        if isinstance(node, ast.Expr | ast.Assign):
+            calls = (one for one in ast.walk(node.value) if isinstance(one, ast.Call))
+            if any(isinstance(one.func, ast.Name) or called(one) in _BEGINNINGS for one in calls):
+                return True
     return False
 
 
 def _with_imported(script: Script, alone: Mapping[Path, Script]) -> Script:
     """The script, and what the project's files that it imports write, read and list."""
     below = [alone[path] for path in own_files(script.path, alone)]
+    parsing = [one for one in below if one.commands and not one.runs]
+    commands = script.commands or (parsing[0].commands if parsing and script.runs else [])
     return replace(
         script,
+        commands=commands,
+        options=[option for line in commands for option in line.options],
+        regresses=script.regresses or any(one.regresses for one in below),
         fits_below=any(one.fits for one in below),
         texts=[*script.texts, *_each(below, "texts")],
         saved=[*script.saved, *_each(below, "saved")],

@@ -36,10 +36,17 @@ def dependencies(source: Path) -> frozenset[str]:
         lines += extra
     for group in own.get("dependency-groups", {}).values():
         lines += [line for line in group if isinstance(line, str)]
+    lines += _of_poetry(own.get("tool", {}).get("poetry", {}))
     for name in requirement_files(source):
         lines += (source / name).read_text(encoding="utf-8", errors="replace").splitlines()
     matches = (_NAME.match(str(line)) for line in lines)
     return frozenset(re.sub(r"[-_.]+", "-", match[1]).lower() for match in matches if match)
+
+
+def _of_poetry(table: Mapping[str, Any]) -> Sequence[str]:
+    groups = [table, *table.get("group", {}).values()]
+    tables = [group.get("dependencies", {}) for group in groups]
+    return [name for one in (*tables, table.get("dev-dependencies", {})) for name in one]
 
 
 def unit_tests(source: Path, names: frozenset[str], found: Sequence[Script]) -> Guess | None:
