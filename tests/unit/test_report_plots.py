@@ -89,6 +89,13 @@ def test_a_slot_without_requests_has_no_error_share():
     assert re.search(r'points="" class="line challenger"', drawn.svg)
 
 
+def test_a_rollback_at_the_first_look_is_drawn_as_a_dot():
+    samples = [{"at_s": 1.0, "slot": "v4", "requests": 20, "errors": 4, "p99_ms": 7.0}]
+    seen = a_rollout(samples=samples)
+    for drawn in (rollout.errors(seen, 0.01), rollout.tail(seen)):
+        assert re.search(r'<circle [^>]*class="dot challenger"', drawn.svg)
+
+
 def test_where_nothing_was_seen_no_error_plot_is_drawn():
     assert rollout.errors(a_rollout(samples=[]), 0.01) is None
     assert rollout.tail(a_rollout(samples=[])) is None

@@ -94,7 +94,10 @@ def text(x: float, y: float, words: str, kind: str = "") -> Markup:
 
 
 def line(points: Iterable[tuple[float, float]], kind: str) -> Markup:
-    """A line through points."""
+    """A line through points; a dot where there is only one."""
+    points = list(points)
+    if len(points) == 1:
+        return tag("circle", cx=points[0][0], cy=points[0][1], r=4.5, class_=f"dot {kind}")
     return tag("polyline", points=_joined(points), class_=f"line {kind}")
 
 
