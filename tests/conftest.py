@@ -17,7 +17,7 @@ sys.dont_write_bytecode = False
 
 #: What chooses a cloud, an identity or a project; a test that leaves one behind breaks another.
 _TELLING = (
-    "AWS_", "AZURE", "IDENTITY_", "MSI_", "GOOGLE_", "STORAGE_EMULATOR", "ML_", "MLFLOW_",
+    "AWS_", "AZURE", "IDENTITY_", "MSI_", "GOOGLE_", "STORAGE_EMULATOR", "ML_", "MLFLOW_TRACKING",
     "REQUESTS_CA", "SSL_CERT", "NO_PROXY", "HOME", "PATH", "VIRTUAL_ENV",
 )  # fmt: skip
 

@@ -1,4 +1,7 @@
-"""A small project released on each cloud's emulator, and what its commands answer when it fails."""
+"""A small project released on each cloud's emulator, and what its commands answer when it fails.
+
+At the end of each cloud's tests its page is held against the rights they needed.
+"""
 
 import signal
 from pathlib import Path
@@ -59,7 +62,9 @@ def released(request, tmp_path_factory):
     first = made.run("full-pipeline", "--set", "hyperparameters.offset=-2")
     assert first.code == 0, first.output
     yield made
+    asked, listed = made.cloud.rights()
     made.cloud.end()
+    assert sorted(asked - listed) == []
 
 
 def test_a_better_model_is_promoted_step_by_step(released):

@@ -5,7 +5,6 @@ A story takes minutes beside an emulator: `ML_PIPELINE_ALL_STORIES=1` runs all t
 
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -13,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.emulators.permissions import sagemaker_asked, sagemaker_listed
 from tests.emulators.sagemaker_driver import BUCKET, CREDENTIALS, emulated, parts_on
 
-ROOT = Path(__file__).parents[2]
-EXAMPLE = ROOT / "examples" / "freshmart"
+EXAMPLE = Path(__file__).parents[2] / "examples" / "freshmart"
 MODEL = "freshmart-delivery-time"
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900), pytest.mark.xdist_group("sagemaker")]
 all_stories = pytest.mark.skipif(
@@ -86,29 +85,6 @@ def story(tmp_path):
     made.emulator.fresh()
 
 
-def allowed() -> set[str]:
-    """The actions the page's policy allows."""
-    text = (ROOT / "docs" / "sagemaker.md").read_text(encoding="utf-8")
-    (policy,) = re.findall(r"<!-- policy -->\n```json\n(.*?)```", text, re.DOTALL)
-    statements = json.loads(policy)["Statement"]
-    return {action for one in statements for action in one["Action"]}
-
-
-def action_of(call: str) -> str:
-    """The action AWS asks a policy for, by the call as the emulator counts it."""
-    services = {
-        "GetMetricData": "cloudwatch",
-        "PutMetricAlarm": "cloudwatch",
-        "DescribeAlarms": "cloudwatch",
-        "DeleteAlarms": "cloudwatch",
-        "DescribeLogStreams": "logs",
-        "GetLogEvents": "logs",
-    }
-    objects = {"S3:HEAD": "s3:GetObject", "S3:GET": "s3:GetObject", "S3:PUT": "s3:PutObject"}
-    # aws lists a bucket's objects by GET too, and the emulator's reset makes the bucket by PUT
-    return objects.get(call) or f"{services.get(call, 'sagemaker')}:{call}"
-
-
 @all_stories
 def test_a_better_model_is_promoted(story):
     done = story.run("full-pipeline")
@@ -121,7 +97,7 @@ def test_a_better_model_is_promoted(story):
     assert told["endpoints"] == [f"{MODEL}-production"]
     assert sorted(told["jobs"].values()) == ["Completed", "Completed"]
     assert [one.kind for one in parts.costs.standing()] == ["endpoint"]
-    assert {action_of(call) for call in told["calls"]} <= allowed()
+    assert sagemaker_asked(told["calls"]) <= sagemaker_listed()
 
 
 @all_stories

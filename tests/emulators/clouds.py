@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
-from tests.emulators import azureml_cases, sagemaker_driver, vertex_cases
+from tests.emulators import azureml_cases, permissions, sagemaker_driver, vertex_cases
 
 
 class OnSageMaker:
@@ -42,6 +42,11 @@ class OnSageMaker:
         """Nothing is refused any more."""
         self.emulator.faults()
 
+    def rights(self) -> tuple[set[str], set[str]]:
+        """What callers were asked rights for so far, and what the page lists."""
+        calls = self.emulator.told()["calls"]
+        return permissions.sagemaker_asked(calls), permissions.sagemaker_listed()
+
     def jobs(self) -> int:
         """How many were ever made."""
         return len(self.emulator.told()["jobs"])
@@ -78,6 +83,9 @@ class OnAzureml:
     def heal(self) -> None:
         self.emulator.faults.clear()
 
+    def rights(self) -> tuple[set[str], set[str]]:
+        return permissions.azureml_asked(self.emulator.calls), permissions.azureml_listed()
+
     def jobs(self) -> int:
         return len(self.emulator.jobs)
 
@@ -110,6 +118,9 @@ class OnVertex:
 
     def heal(self) -> None:
         self.emulator.faults.waiting.clear()
+
+    def rights(self) -> tuple[set[str], set[str]]:
+        return permissions.vertex_asked(self.emulator.faults.calls), permissions.vertex_listed()
 
     def jobs(self) -> int:
         return len(self.emulator.jobs.jobs)
