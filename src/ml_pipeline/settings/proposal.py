@@ -53,9 +53,9 @@ def model_page(page: Page, seen: Survey) -> None:
     name = _metric_name(target, list(reported), classes=seen.predicts_classes)
     why = "" if name in reported else "no metric was found in the training script"
     page.set("name", name, check=why)
-    if name in reported:
+    if script is not None and script.reports and name in reported:
         nested = "; names in names are joined by dots" if "." in reported[name] else ""
-        certain = script is not None and script.report is not None
+        certain = script.report is not None
         told = {"note" if certain else "check": f"its key in the training's own metrics{nested}"}
         page.set("reported_as", reported[name], **told)
     if target is None:

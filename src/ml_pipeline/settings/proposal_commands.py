@@ -55,7 +55,7 @@ def _guess(page: Page, key: str, guess: Guess | None) -> None:
 def _training(page: Page, seen: Survey) -> None:
     script = seen.training[0]
     guess = guesses.training_command(script, seen.layout)
-    others = [_shown(other) for other in seen.training[1:] if other.runs or other.commands]
+    others = [_shown(other) for other in seen.training[1:] if other.runs]
     listed = ", ".join(dict.fromkeys(others))
     doubts = [guess.doubt, f"other scripts that may train: {listed}" if listed else ""]
     page.set("command", guess.argv, check="; ".join(doubt for doubt in doubts if doubt))

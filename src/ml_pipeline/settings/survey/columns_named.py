@@ -4,7 +4,7 @@ import ast
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
-from ml_pipeline.settings.survey.constants import called, constant
+from ml_pipeline.settings.survey.constants import called, constant, nodes
 
 _TARGET = re.compile(
     r"target(_(col|column|name))?|label(_?(col|column|name))?|y_col", re.IGNORECASE
@@ -15,15 +15,16 @@ Known = Mapping[str, object]
 
 def targets(tree: ast.AST, known: Known) -> Iterator[str]:
     """Names of columns that look like the target, the likeliest first."""
-    nodes = list(ast.walk(tree))
-    assigned = [pair for node in nodes if isinstance(node, ast.Assign) for pair in _pairs(node)]
+    assigned = [
+        pair for node in nodes(tree) if isinstance(node, ast.Assign) for pair in _pairs(node)
+    ]
     for name, value in assigned:
         if _TARGET.fullmatch(name):
             yield from _text(value, known)
     for name, value in assigned:
         if _Y.fullmatch(name):
             yield from _subscripted(value, known)
-    for call in (node for node in nodes if isinstance(node, ast.Call)):
+    for call in (node for node in nodes(tree) if isinstance(node, ast.Call)):
         yield from _handed(call, known)
 
 
@@ -39,7 +40,7 @@ def _handed(call: ast.Call, known: Known) -> Iterator[str]:
 
 def dropped(tree: ast.AST, known: Known) -> Iterator[str]:
     """Names of columns given to `drop(...)`."""
-    for call in ast.walk(tree):
+    for call in nodes(tree):
         if isinstance(call, ast.Call) and called(call) == "drop":
             named = [word.value for word in call.keywords if word.arg in {"columns", "labels"}]
             across = any(

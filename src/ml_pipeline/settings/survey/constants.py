@@ -2,8 +2,19 @@
 
 import ast
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 
+_TELLING = (ast.expr, ast.stmt)
 Lists = Mapping[str, Sequence[str]]
+
+
+@lru_cache(maxsize=2)
+def nodes(tree: ast.AST) -> Sequence[ast.AST]:
+    """Every node of a whole source but operators and the like.
+
+    It is kept: each question about a source looks at all of them.
+    """
+    return tuple(node for node in ast.walk(tree) if isinstance(node, _TELLING))
 
 
 def called(call: ast.Call) -> str:
@@ -69,7 +80,7 @@ def selections(tree: ast.AST, known: Lists) -> Lists:
     """Lists that something is subscripted with, as `frame[NUMBERS + ["hour"]]`, by their source."""
     return {
         ast.unparse(node.slice): texts
-        for node in ast.walk(tree)
+        for node in nodes(tree)
         if isinstance(node, ast.Subscript) and not isinstance(node.slice, ast.Constant | ast.Tuple)
         if (texts := _texts(node.slice, known))
     }
@@ -77,7 +88,7 @@ def selections(tree: ast.AST, known: Lists) -> Lists:
 
 def assignments(tree: ast.AST) -> Iterator[tuple[Sequence[str], ast.expr]]:
     """Names and the value they are assigned."""
-    for node in ast.walk(tree):
+    for node in nodes(tree):
         if isinstance(node, ast.Assign):
             targets, value = node.targets, node.value
         elif isinstance(node, ast.AnnAssign) and node.value is not None:

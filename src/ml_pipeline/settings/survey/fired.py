@@ -4,14 +4,14 @@ import ast
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from ml_pipeline.settings.survey.constants import called, texts_of
+from ml_pipeline.settings.survey.constants import called, nodes, texts_of
 from ml_pipeline.settings.survey.options import CommandLine
 from ml_pipeline.settings.survey.signatures import named_options
 
 
 def command_lines(tree: ast.Module) -> Sequence[CommandLine]:
     """Of a function its parameters, of more than one function a subcommand each."""
-    calls = (node for node in ast.walk(tree) if isinstance(node, ast.Call))
+    calls = (node for node in nodes(tree) if isinstance(node, ast.Call))
     given = next((call for call in calls if called(call) == "Fire"), None)
     made = _made_of(given.args[0] if given.args else None, tree) if given else ()
     return [replace(line, either=True) for line in made]

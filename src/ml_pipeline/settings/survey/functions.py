@@ -4,7 +4,7 @@ import ast
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from ml_pipeline.settings.survey.constants import assignments, called, constant, texts_of
+from ml_pipeline.settings.survey.constants import assignments, called, constant, nodes, texts_of
 from ml_pipeline.settings.survey.options import CommandLine, Option, declared
 from ml_pipeline.settings.survey.signatures import typed_options
 
@@ -63,11 +63,11 @@ def command_lines(tree: ast.Module, known: Mapping[str, object]) -> Sequence[Com
     for name, value in calls.items():
         if isinstance(value, ast.Call) and called(value) == "Typer":
             seen.apps[name] = _App(typer=True)
-    functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
+    functions = [node for node in nodes(tree) if isinstance(node, ast.FunctionDef)]
     functions.sort(key=lambda function: function.lineno)
     for function in functions:
         _see_function(function, seen, known, calls)
-    for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
+    for call in (node for node in nodes(tree) if isinstance(node, ast.Call)):
         _see_attached(call, seen)
         if called(call) == "run" and call.args:
             _see_run(call, functions, seen, known)
@@ -167,10 +167,8 @@ def _see_run(
 
 
 def _imports(tree: ast.Module) -> set[str]:
-    names = [
-        one.name for node in ast.walk(tree) if isinstance(node, ast.Import) for one in node.names
-    ]
-    names += [node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    names = [one.name for node in nodes(tree) if isinstance(node, ast.Import) for one in node.names]
+    names += [node.module or "" for node in nodes(tree) if isinstance(node, ast.ImportFrom)]
     return {name.partition(".")[0] for name in names}
 
 

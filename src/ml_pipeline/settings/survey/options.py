@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from ml_pipeline.settings.survey.constants import called, constant, texts_of
+from ml_pipeline.settings.survey.constants import called, constant, nodes, texts_of
 
 _SPELLING = re.compile(r"-{0,2}[A-Za-z][\w-]*")
 _FILES = frozenset({"Path", "File", "FileType", "PosixPath"})
@@ -93,7 +93,7 @@ def positions(tree: ast.AST) -> Sequence[Option]:
     """What a script takes from `sys.argv`, each by the name it gives it, or by what it is for."""
     found: dict[int, Option] = {}
     names = _names_of_values(tree)
-    for node in ast.walk(tree):
+    for node in nodes(tree):
         place = _argv_place(node)
         if place > 0:
             name = names.get(id(node), f"argv-{place}")
@@ -104,7 +104,7 @@ def positions(tree: ast.AST) -> Sequence[Option]:
 def _names_of_values(tree: ast.AST) -> Mapping[int, str]:
     """Names by the identity of the expression that is assigned, or is read or written at once."""
     found: dict[int, str] = {}
-    for node in ast.walk(tree):
+    for node in nodes(tree):
         if isinstance(node, ast.Assign):
             found |= {id(node.value): one.id for one in node.targets if isinstance(one, ast.Name)}
         elif isinstance(node, ast.Call) and node.args:

@@ -4,7 +4,7 @@ import ast
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from ml_pipeline.settings.survey.constants import called, texts_of
+from ml_pipeline.settings.survey.constants import called, nodes, texts_of
 from ml_pipeline.settings.survey.options import CommandLine, Option, declared
 
 _GROUPS = frozenset({"add_argument_group", "add_mutually_exclusive_group", "add_subparsers"})
@@ -61,7 +61,7 @@ class _Parsers(ast.NodeVisitor):
         self.whole = True
         self._known = known
         self._names: dict[str, _Parser] = {}
-        functions = (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef))
+        functions = (node for node in nodes(tree) if isinstance(node, ast.FunctionDef))
         self._own = {function.name for function in functions}
 
     def visit_Assign(self, node: ast.Assign) -> None:

@@ -9,9 +9,16 @@ from typing import Any
 
 from ml_pipeline.settings.survey import fired, functions, parsers
 from ml_pipeline.settings.survey.columns_named import dropped, targets
-from ml_pipeline.settings.survey.constants import Lists, called, constants, selections, text_lists
+from ml_pipeline.settings.survey.constants import (
+    Lists,
+    called,
+    constants,
+    nodes,
+    selections,
+    text_lists,
+)
 from ml_pipeline.settings.survey.files import in_tests, walk
-from ml_pipeline.settings.survey.imports import Import, imports, own_files
+from ml_pipeline.settings.survey.imports import Import, imports, linked, own_files
 from ml_pipeline.settings.survey.metric_names import named_metrics
 from ml_pipeline.settings.survey.options import CommandLine, Option, positions
 from ml_pipeline.settings.survey.writes import MODEL_ENDINGS, Report, Saved, Writings
@@ -124,7 +131,11 @@ def scripts(source: Path) -> Sequence[Script]:
         if not in_tests(path):
             lists |= {name: texts for name, texts in text_lists(tree).items() if name.isupper()}
     alone = {path: _read(path, tree, lists) for path, tree in trees.items()}
-    return [_with_imported(script, alone) for script in alone.values()]
+    links = linked({path: script.imports for path, script in alone.items()})
+    return [
+        _with_imported(script, [alone[path] for path in own_files(script.path, links)])
+        for script in alone.values()
+    ]
 
 
 def _tree(file: Path) -> ast.Module | None:
@@ -151,7 +162,7 @@ def _read(path: Path, tree: ast.Module, elsewhere: Lists) -> Script:
         targets=list(targets(tree, known)),
         dropped=list(dropped(tree, known)),
     )
-    for node in ast.walk(tree):
+    for node in nodes(tree):
         if isinstance(node, ast.Call):
             _see_call(script, node)
         elif isinstance(node, ast.Constant) and isinstance(node.value, str):
@@ -194,9 +205,8 @@ def _runs(tree: ast.Module) -> bool:
     return False
 
 
-def _with_imported(script: Script, alone: Mapping[Path, Script]) -> Script:
+def _with_imported(script: Script, below: Sequence[Script]) -> Script:
     """The script, and what the project's files that it imports write, read and list."""
-    below = [alone[path] for path in own_files(script.path, alone)]
     parsing = [one for one in below if one.commands and not one.runs]
     commands = script.commands or (parsing[0].commands if parsing and script.runs else [])
     return replace(

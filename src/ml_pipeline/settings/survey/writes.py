@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from ml_pipeline.settings.survey.constants import assignments, called, texts_of
+from ml_pipeline.settings.survey.constants import assignments, called, nodes, texts_of
 
 #: Endings that mean a model wherever they stand; `.json` and `.txt` do in `save_model(...)` only.
 MODEL_ENDINGS = (
@@ -83,7 +83,7 @@ class Writings:
                 yield self._report(call.args[0], where)
 
     def _calls(self) -> Iterator[ast.Call]:
-        return (node for node in ast.walk(self._tree) if isinstance(node, ast.Call))
+        return (node for node in nodes(self._tree) if isinstance(node, ast.Call))
 
     def _library(self, call: ast.Call) -> str:
         """The package a call comes from, empty when it is a method of some value."""
@@ -178,7 +178,7 @@ class Writings:
 def _aliases(tree: ast.AST) -> Mapping[str, str]:
     """Names in the source, each with the package it was imported from."""
     found: dict[str, str] = {}
-    for node in ast.walk(tree):
+    for node in nodes(tree):
         if isinstance(node, ast.Import):
             for one in node.names:
                 package = one.name.partition(".")[0]
@@ -195,7 +195,7 @@ def _values(tree: ast.AST) -> Mapping[str, Sequence[ast.expr]]:
     for names, value in assignments(tree):
         for name in names:
             found.setdefault(name, []).append(value)
-    for node in ast.walk(tree):
+    for node in nodes(tree):
         for item in getattr(node, "items", ()) if isinstance(node, ast.With) else ():
             if isinstance(item.optional_vars, ast.Name):
                 found.setdefault(item.optional_vars.id, []).append(item.context_expr)
@@ -210,7 +210,7 @@ def _returned(tree: ast.AST) -> Mapping[str, Sequence[ast.expr]]:
             for node in ast.walk(function)
             if isinstance(node, ast.Return) and node.value is not None
         ]
-        for function in ast.walk(tree)
+        for function in nodes(tree)
         if isinstance(function, ast.FunctionDef)
     }
 
@@ -218,7 +218,7 @@ def _returned(tree: ast.AST) -> Mapping[str, Sequence[ast.expr]]:
 def _added_keys(tree: ast.AST) -> Mapping[str, Sequence[tuple[str, ast.expr]]]:
     """Keys set later, as `scores["mae"] = ...`, by the mapping's name."""
     found: dict[str, list[tuple[str, ast.expr]]] = {}
-    for node in ast.walk(tree):
+    for node in nodes(tree):
         if not isinstance(node, ast.Assign):
             continue
         for target in node.targets:
