@@ -4,13 +4,19 @@ The CLI, the report, the docs and the Dagger module derive from the list. Import
 loads nothing heavy: a stage's own module is imported only when the stage runs.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from ml_pipeline.domain.errors import ConfigurationError
-from ml_pipeline.domain.evidence import Outcome, StageResult, Status
+from ml_pipeline.domain.outcomes import Outcome, Status
+
+if TYPE_CHECKING:  # it needs pydantic, which the Dagger module is not installed with
+    from ml_pipeline.domain.evidence import StageResult
 
 
 class When(StrEnum):
