@@ -4,7 +4,7 @@
 
 prints the variables a shell needs to use it. What it assumes of the real service: how long state
 changes take, that a PUT replaces tags whole, that traffic must name deployments and sum to 0 or
-100, and that a deployment with traffic cannot be deleted.
+100, that a deployment with traffic cannot be deleted, and that one that failed cannot be updated.
 """
 # ruff: noqa: C901, PLR0911 - its own clock and console, a branch a route
 
@@ -440,8 +440,11 @@ class AzuremlEmulator:
         if model is None:
             raise RefusalError(404, "UserError", f"no model {properties['model']}")
         properties.setdefault("scaleSettings", {"scaleType": "Default"})
-        if name in endpoint.deployments:
-            endpoint.deployments[name].program.stop()
+        before = endpoint.deployments.get(name)
+        if before is not None and before.state == "Failed":
+            raise RefusalError(400, "BadRequest", f"{name} failed: it can only be deleted")
+        if before is not None:
+            before.program.stop()
         home = self.root / "deployments" / parts[1] / name
         made = Deployment(
             body, self.image, self._folder(model["properties"]["modelUri"]), home, self.latency_s

@@ -40,6 +40,19 @@ def tried(*errors: Exception) -> tuple[object, list[float]]:
         return error, waits.paused
 
 
+def test_a_token_that_expired_is_asked_again_with_credentials_read_anew():
+    clients, used = Clients(SageMakerPolicy(), Waits()), []
+
+    def attempt() -> str:
+        used.append(clients.session)
+        if len(used) == 1:
+            raise refusal("ExpiredToken", 403)
+        return "done"
+
+    assert clients.tried("op", attempt) == "done"
+    assert used[0] is not used[1]
+
+
 def test_aws_is_waited_for_as_long_as_it_asks():
     busy = refusal("ThrottlingException", 429, **{"retry-after": "7"})
     assert tried(busy, busy) == ("done", [7.0, 7.0])
