@@ -36,7 +36,7 @@ class ColumnPolicy(Policy):
     unique: bool = False
     #: what the project's training puts where a feature has no value, such as "" or 0; the model
     #: is scored and served with the same
-    fill: str | FiniteFloat | None = None
+    fill: FiniteFloat | str | None = None
 
     @model_validator(mode="after")
     def _fill_is_a_value(self) -> Self:
