@@ -176,7 +176,7 @@ def test_a_training_that_leaves_too_little_has_no_result(case, behaviour):
     platform = case.platform()
     job = platform.submit(case.request(behaviour=behaviour))
     case.ended(platform, job)
-    with pytest.raises(DataError):
+    with pytest.raises(DataError, match="left no"):
         platform.result(job)
 
 

@@ -162,7 +162,7 @@ def test_metrics_that_vanished_are_no_metrics(case):
     case.ended(platform, job)
     for one in case.emulator.store.rglob("metrics.json"):
         one.unlink()
-    with pytest.raises(DataError, match=r"metrics\.json"):
+    with pytest.raises(DataError, match=r"left no metrics .metrics\.json"):
         platform.result(job)
 
 

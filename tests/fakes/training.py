@@ -63,7 +63,7 @@ class FakeTraining:
     def result(self, job: JobRef) -> JobResult:
         found = self._job(job)
         if found.state is not JobState.SUCCEEDED or found.metrics is None or not found.model_uri:
-            raise DataError(f"job {job.name} has no result", remedy="Let it write one.")
+            raise DataError(f"job {job.name} left no result", remedy="Let it write one.")
         metrics = reported_metrics(found.metrics, where=found.request.metrics)
         return JobResult(metrics=metrics, model_uri=found.model_uri)
 
