@@ -154,6 +154,22 @@ def test_a_classifier_of_words_is_packaged_where_the_host_has_no_locale_but_c(tm
 
 
 @pytest.mark.parametrize("format_", FORMATS)
+def test_a_model_that_was_fitted_on_texts_alone_is_given_texts(tmp_path, format_):
+    project = Project(
+        tmp_path, features=("shop",), target="late", classes=("in time", "late"),
+        columns={"shop": {"type": "text"}}, package={"format": format_},
+    )  # fmt: skip
+    model = make_pipeline(TfidfVectorizer(), LogisticRegression())
+    model.fit(project.table["shop"], project.table["late"])
+    artifact = tmp_path / "model.skops"
+    skops.io.dump(model, artifact)
+    package, _ = project.make_package(artifact)
+    expected = [float(label == "late") for label in model.predict(project.table["shop"])]
+    assert project.predict(artifact) == expected
+    assert project.packaged.predict(package, project.rows) == expected
+
+
+@pytest.mark.parametrize("format_", FORMATS)
 def test_what_the_training_fills_is_filled_wherever_the_model_is_asked(tmp_path, format_):
     """A training that fills outside its model: without `fill` the model meets what it never saw."""
     project = Project(

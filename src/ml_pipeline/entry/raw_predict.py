@@ -28,7 +28,7 @@ _TRUTHS = {"true": True, "false": False}
 def predict(spec: dict[str, Any]) -> dict[str, Any]:
     """What the program answers."""
     model = load(spec)
-    rows = table(spec, framed=_wants_names(model))
+    rows = _texts(spec) if _takes_texts(model) else table(spec, framed=_wants_names(model))
     try:
         answer = _booster(model, rows) if is_booster(model) else _estimator(model, rows)
     except Exception as error:
@@ -54,6 +54,22 @@ def _wants_names(model: Any) -> bool:
         return True
     fitted_without = hasattr(model, "n_features_in_") and not hasattr(model, "feature_names_in_")
     return not fitted_without
+
+
+def _takes_texts(model: Any) -> bool:
+    """Whether it begins with a step that parts texts into words, and so takes them, no table."""
+    while hasattr(model, "steps") or hasattr(model, "transformer_list"):
+        model = (getattr(model, "steps", None) or model.transformer_list)[0][1]
+    return hasattr(model, "build_analyzer")
+
+
+def _texts(spec: dict[str, Any]) -> list[Any]:
+    if len(spec["columns"]) != 1:
+        names = ", ".join(spec["features"])
+        message = f"{spec['artifact']} takes one column of text, and data.features lists {names}"
+        raise Refusal(DATA, message, "List the one text column in data.features.")
+    (texts,) = _columns(spec).values()
+    return texts
 
 
 def _estimator(model: Any, rows: Any) -> dict[str, Any]:

@@ -30,6 +30,7 @@ class SkopsEngine:
         if not hasattr(self._model, "predict"):
             _refuse(f"holds a {type(self._model).__name__}, which cannot predict")
         self._named = hasattr(self._model, "feature_names_in_")
+        self._takes_texts = _begins_with_words(self._model)
         if threads is not None:
             threadpool_limits(limits=threads)
 
@@ -53,6 +54,8 @@ class SkopsEngine:
         return np.asarray(self._model.predict_proba(self._rows(batch)))
 
     def _rows(self, batch: Batch) -> Any:
+        if self._takes_texts and list(batch.texts) == [0]:
+            return list(batch.texts[0])
         return self._frame(batch) if self._named else self._array(batch)
 
     def _frame(self, batch: Batch) -> Any:
@@ -73,6 +76,13 @@ class SkopsEngine:
         for at, texts in batch.texts.items():
             rows[:, at] = texts
         return rows
+
+
+def _begins_with_words(model: Any) -> bool:
+    """Whether its first step parts texts into words: such a model takes texts, and no table."""
+    while hasattr(model, "steps") or hasattr(model, "transformer_list"):
+        model = (getattr(model, "steps", None) or model.transformer_list)[0][1]
+    return hasattr(model, "build_analyzer")
 
 
 def _numbers(batch: Batch, at: int) -> NDArray[Any]:

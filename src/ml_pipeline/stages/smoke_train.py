@@ -149,6 +149,7 @@ def _predicted(predictions: list[Sequence[float]], metric: MetricPolicy) -> list
             passed=count == _PREDICTED_ROWS,
             value=float(count),
             limit=float(_PREDICTED_ROWS),
+            message="" if count == _PREDICTED_ROWS else f"the model gave {count} predictions",
         ),
         Check(
             name="predictions lie in the declared range",
