@@ -1,6 +1,7 @@
 """The example released on the emulated SageMaker, as a user would run it.
 
-A story takes minutes beside an emulator: `ML_PIPELINE_ALL_STORIES=1` runs all three.
+A story takes minutes beside an emulator: `ML_PIPELINE_ALL_STORIES=1` runs all three. Those of a
+small project, in `test_clouds.py`, always run.
 """
 
 import json

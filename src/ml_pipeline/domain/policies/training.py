@@ -34,9 +34,10 @@ class EnvironmentPolicy(Policy):
     groups: tuple[str, ...] = ()
     #: extras to install besides; otherwise those named like dev, test, lint
     extras: tuple[str, ...] = ()
-    #: environment variables the project's own commands see, besides a small clean set
+    #: environment variables the project's own commands see, besides a small clean set; in a
+    #: cloud's training too, where they stand in the job's description
     variables: dict[str, str] = Field(default_factory=dict)
-    #: names of variables handed through from the caller's environment
+    #: names of variables handed through from the caller's environment, on this machine only
     pass_variables: tuple[str, ...] = ()
 
 
