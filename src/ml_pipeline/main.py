@@ -44,6 +44,7 @@ class MlPipeline:
         dagger.Name("state"),
         Doc("State to begin with, as the function `state` returned it, on an engine without any"),
     ] = None
+    commit: Annotated[str, Doc("The project's commit, for the evidence [unknown]")] = ""
     package_index: Annotated[Secret | None, Doc("URL of a package index, for uv and pip")] = None
     aws_access_key_id: Annotated[Secret | None, Doc("AWS: access key")] = None
     aws_secret_access_key: Annotated[Secret | None, Doc("AWS: secret of that key")] = None
@@ -261,7 +262,7 @@ class MlPipeline:
     @function
     async def build_image(self) -> dagger.Container:
         """The project's image for training and serving, its environment made."""
-        return await self._bench().image()
+        return await calls.built(self._bench())
 
     @never_cached
     async def publish_image(
@@ -271,10 +272,7 @@ class MlPipeline:
         password: Annotated[Secret | None, Doc("For the registry")] = None,
     ) -> str:
         """Build the project's image and push it; its address with digest."""
-        image = await self._bench().image()
-        if password is not None:
-            image = image.with_registry_auth(address, username, password)
-        return await image.publish(address)
+        return await calls.published(self._bench(), address, username, password)
 
     def _bench(self) -> Bench:
         return Bench(
@@ -285,6 +283,7 @@ class MlPipeline:
             base_image=self.base_image,
             index=self.package_index,
             state=self.given_state,
+            commit=self.commit,
             settings=self.settings or [],
             secrets={variable: getattr(self, name) for name, variable in SECRETS.items()},
         )
@@ -292,8 +291,7 @@ class MlPipeline:
     async def _stage(
         self, stage: str, run: str = "", evidence: Directory | None = None, *flags: str
     ) -> str:
-        given = [*flags]
-        return await calls.stage(self._bench(), spec(stage), run, evidence, given)
+        return await calls.stage(self._bench(), spec(stage), run, evidence, flags)
 
 
 MLPipeline = MlPipeline

@@ -96,6 +96,10 @@ def given(name: str, kind: str = "directory") -> str:
     return encode([("given", {"name": name, "kind": kind})])
 
 
+class RefusedError(Exception):
+    pass
+
+
 class EndedBadlyError(Exception):
     def __init__(self, argv: list[str], code: int, stderr: str) -> None:
         super().__init__(f"exit code: {code}")
@@ -112,8 +116,10 @@ def ending_well(_argv: list[str]) -> tuple[int, str]:
 class Session:
     """One function call as the engine makes it, and everything it asked for.
 
-    `files` are those of the directory given as source. `asked` are the leaves that were
-    evaluated: the recipe and the field.
+    Without a function it is the constructor's if `constructs`, else the module is registered.
+
+    `files` are those of the directory given as source. `refusal` is said instead of running any
+    command. `asked` are the leaves that were evaluated: the recipe and the field.
     """
 
     function: str = ""
@@ -122,6 +128,8 @@ class Session:
     arguments: Mapping[str, Any] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)
     ends: Ends = ending_well
+    refusal: str = ""
+    constructs: bool = False
     asked: list[tuple[Recipe, str]] = field(default_factory=list)
     returned: Any = None
     error: Recipe | None = None
@@ -140,6 +148,8 @@ class Session:
         except EndedBadlyError as error:
             told = {"message": str(error), "extensions": error.extensions, "path": ["container"]}
             return {"data": None, "errors": [told]}
+        except RefusedError as error:
+            return {"data": None, "errors": [{"message": str(error), "path": ["container"]}]}
         except Exception as error:  # noqa: BLE001 - a fault of this session is told, not retried
             return {"data": None, "errors": [{"message": f"recording session: {error!r}"}]}
 
@@ -196,7 +206,8 @@ class Session:
         if name == "returnError":
             self.error = decode(given["error"])
         told = {"name": self.function, "parent": json.dumps(self.parent)}
-        return {**told, "parentName": self.parent_name if self.function else ""}.get(name)
+        called = self.function or self.constructs
+        return {**told, "parentName": self.parent_name if called else ""}.get(name)
 
     def _below(self, steps: list[Step]) -> dict[str, str]:
         """Files by their path below what the steps lead to, "" for that itself."""
@@ -213,6 +224,8 @@ class Session:
     def _run(self, steps: list[Step]) -> None:
         for called, args in steps:
             if called == "withExec":
+                if self.refusal:
+                    raise RefusedError(self.refusal)
                 code, stderr = self.ends(args["args"])
                 if code and args.get("expect") != "ANY":
                     raise EndedBadlyError(args["args"], code, stderr)

@@ -8,7 +8,7 @@ import pytest
 
 from ml_pipeline.containers import install
 from ml_pipeline.domain.errors import ExitCode
-from tests.fakes.recording_session import Recipe, call_alone
+from tests.fakes.recording_session import Recipe, call, call_alone
 
 PROGRAM = Path(install.__file__)
 
@@ -92,6 +92,57 @@ def test_a_failed_installation_ends_the_call_with_its_code() -> None:
     session, done = call_alone("lint", ends=_ending("/opt/install.py", ExitCode.UNAVAILABLE))
     assert _told(session.error)["exitCode"] == "7"
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("function", ["full_pipeline", "lint", "evidence", "build_image", "run"])
+@pytest.mark.parametrize(
+    ("refusal", "code", "reason"),
+    [
+        (
+            (
+                'secret env "AWS_ACCESS_KEY_ID": resolve session secret "x": no available client'
+                ' binding: client "y": secret env var not found: "MIS..."'
+            ),
+            ExitCode.CONFIGURATION,
+            "a secret cannot be read: ",
+        ),
+        (
+            (
+                'failed to resolve image "docker.io/library/pithon:3" (platform: "linux/amd64"):'
+                " docker.io/library/pithon:3: not found"
+            ),
+            ExitCode.CONFIGURATION,
+            "the base image cannot be had: ",
+        ),
+        (
+            (
+                'failed to resolve image "docker.io/library/python:3" (platform: "linux/amd64"):'
+                " dial tcp: lookup registry-1.docker.io: no such host"
+            ),
+            ExitCode.UNAVAILABLE,
+            "an image registry did not answer: ",
+        ),
+    ],
+)
+def test_what_the_engine_refuses_ends_with_a_documented_code(
+    function: str, refusal: str, code: ExitCode, reason: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = call(function, monkeypatch, refusal=refusal)
+    told = _told(session.error)
+    assert told["_type"] == '"EXEC_ERROR"', "else `dagger call` ends with 1"
+    assert told["exitCode"] == str(int(code))
+    assert session.error is not None
+    message = session.error.all("error")[0]["message"]
+    assert message.startswith(reason)
+    assert refusal in message
+
+
+def test_a_refusal_shows_no_traceback_and_an_unknown_one_does() -> None:
+    _, done = call_alone("train", refusal='secret env "X": secret env var not found: "X"')
+    assert "Traceback" not in done.stderr
+    session, done = call_alone("train", refusal="the engine is on fire")
+    assert "exitCode" not in _told(session.error)
+    assert "Traceback" in done.stderr
 
 
 def test_the_module_loads_what_it_declares_and_no_more() -> None:

@@ -262,6 +262,37 @@ def test_a_package_index_is_a_secret_for_uv_and_pip(called: Any) -> None:
     assert recipe.environment()["UV_NATIVE_TLS"] == "1"
 
 
+def test_a_list_that_daggers_command_line_took_apart_is_whole_again(called: Any) -> None:
+    pieces = ["rollout.steps_pct=[10", "25", "100]", "load.rate_per_s=80"]
+    argv = _recipe(called("train", parent=parent(settings=pieces))).commands()[-1]
+    sets = [argv[i + 1] for i, word in enumerate(argv) if word == "--set"]
+    assert sets == ["rollout.steps_pct=[10,25,100]", "load.rate_per_s=80"]
+
+
+def test_the_commit_reaches_evidence_and_no_cached_step(called: Any) -> None:
+    known = parent(commit="0" * 40)
+    assert _recipe(called("train", parent=known)).environment()["MLP_COMMIT"] == "0" * 40
+    assert "MLP_COMMIT" not in _recipe(called("lint", parent=known)).environment()
+    assert "MLP_COMMIT" not in _recipe(called("train")).environment()
+
+
+def test_what_the_constructor_was_given_reaches_the_functions(called: Any) -> None:
+    """The engine hands each function what the constructor made; `state` has another name there."""
+    given_to_it = {
+        "source": given("source"), "state": given("state"), "base_image": "python:3.12",
+        "aws_access_key_id": given("key", "secret"), "settings": ["load.rate_per_s=80"],
+        "commit": "abcdef0",
+    }  # fmt: skip
+    made = called("", parent={}, arguments=given_to_it, constructs=True)
+    assert made.error is None
+    recipe = _recipe(called("train", parent=made.returned))
+    assert recipe.base() == "python:3.12"
+    assert set(recipe.secrets()) == {"AWS_ACCESS_KEY_ID"}
+    assert recipe.all("withMountedDirectory")[0]["path"] == "/given/state"
+    assert recipe.commands()[-1][-2:] == ["--set", "load.rate_per_s=80"]
+    assert recipe.environment()["MLP_COMMIT"] == "abcdef0"
+
+
 def test_evidence_passed_in_is_what_the_stage_works_on(called: Any) -> None:
     session = called("load_test", arguments={"evidence": given("evidence")})
     recipe = _recipe(session)

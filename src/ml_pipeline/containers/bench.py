@@ -37,8 +37,8 @@ SECRETS = {
 _FILES = {"GOOGLE_APPLICATION_CREDENTIALS": "/run/secrets/google.json"}
 #: Commands that begin something with settings; `resume` has those its run began with.
 _TAKE_SETTINGS = {"full-pipeline", "ci", "run"}
-#: Not ML_PIPELINE_…: such a variable would be taken for a setting.
-NONCE = "MLP_CALL"
+#: Not ML_PIPELINE_…: such variables would be taken for settings.
+NONCE, COMMIT = "MLP_CALL", "MLP_COMMIT"
 
 
 class Uses(Enum):
@@ -52,6 +52,23 @@ class Uses(Enum):
     CONTENT = 1
     RUNS = 2
     STATE = 3
+
+
+def whole_settings(pieces: Sequence[str]) -> list[str]:
+    """Settings as they were written: Dagger's command line parts a list at every comma.
+
+    >>> whole_settings(["load.rate_per_s=80", "rollout.steps=[10", "100]", "a.b={x=1", "y=2}"])
+    ['load.rate_per_s=80', 'rollout.steps=[10,100]', 'a.b={x=1,y=2}']
+    """
+    found: list[str] = []
+    for piece in pieces:
+        open_ones = sum(found[-1].count(one) for one in "[{") if found else 0
+        closed = sum(found[-1].count(one) for one in "]}") if found else 0
+        if found and (open_ones > closed or "=" not in piece):
+            found[-1] += f",{piece}"
+        else:
+            found.append(piece)
+    return found
 
 
 def fresh() -> str:
@@ -72,11 +89,12 @@ class Bench:
     secrets: Mapping[str, dagger.Secret | None]
     settings: Sequence[str]
     state: dagger.Directory | None
+    commit: str
     call: str = field(default_factory=fresh)
 
     def command(self, verb: str, *words: str, uses: Uses = Uses.STATE) -> list[str]:
         """The pipeline's command line."""
-        sets = self.settings if verb in _TAKE_SETTINGS else ()
+        sets = whole_settings(self.settings) if verb in _TAKE_SETTINGS else ()
         runs = "/own-runs" if uses is Uses.CONTENT else RUNS
         line = [PROGRAM, verb, *words, "--source", SOURCE, "--state", STATE, "--runs", runs]
         return [*line, *(word for one in sets for word in ("--set", one))]
@@ -116,6 +134,7 @@ class Bench:
             ("CI", "true"),
             ("ML_PLATFORM", self.platform),
             ("ML_PIPELINE_PROFILE", self.profile),
+            (COMMIT, "" if uses is Uses.CONTENT else self.commit),
             (NONCE, "" if uses is Uses.CONTENT else self.call),
         ):
             box = box.with_env_variable(variable, value) if value else box

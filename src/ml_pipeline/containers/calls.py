@@ -1,26 +1,16 @@
 """What the functions of the module do with a bench: one command of the pipeline each."""
 
-import logging
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import dagger
 
 from ml_pipeline.containers.bench import EVIDENCE, OUT, Bench, Uses
+from ml_pipeline.containers.endings import documented
 from ml_pipeline.containers.run import Run
 from ml_pipeline.pipeline import StageSpec
 
 F = TypeVar("F", bound=Callable[..., Any])
-
-
-class _SaidAlready(logging.Filter):
-    """Keeps the SDK from logging a traceback where a command ended badly and said why."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        return record.exc_info is None or not isinstance(record.exc_info[1], dagger.ExecError)
-
-
-logging.getLogger("dagger.mod").addFilter(_SaidAlready())
 
 
 def never_cached(method: F) -> F:
@@ -43,12 +33,14 @@ def options(**given: str | bool) -> list[str]:
     return words
 
 
+@documented
 async def told(bench: Bench, *words: str, extra: str = "local", uses: Uses = Uses.STATE) -> str:
     """What a command of the pipeline prints; its exit code becomes that of the call."""
     box = await bench.container(extra, uses)
     return await box.with_exec(bench.command(*words, uses=uses)).stdout()
 
 
+@documented
 async def stage(
     bench: Bench,
     one: StageSpec,
@@ -79,6 +71,7 @@ async def stage(
     return await box.with_exec(bench.command("run", one.id, *words, *flags, uses=uses)).stdout()
 
 
+@documented
 async def whole(bench: Bench, *flags: str) -> Run:
     """A whole run, whatever it came to; one that left no evidence is an error."""
     box = await bench.container("local")
@@ -88,6 +81,7 @@ async def whole(bench: Bench, *flags: str) -> Run:
     return Run(evidence=await box.directory(OUT).sync())  # type: ignore[call-arg]  # a dataclass
 
 
+@documented
 async def evidence_of(bench: Bench, run: str) -> dagger.Directory:
     """A run's evidence."""
     box = await bench.container("core", Uses.RUNS)
@@ -95,12 +89,31 @@ async def evidence_of(bench: Bench, run: str) -> dagger.Directory:
     return await box.with_exec(bench.command(*words)).directory(OUT).sync()
 
 
+@documented
 async def state_of(bench: Bench) -> dagger.Directory:
     """The project's state without tokens."""
     box = await bench.container("core")
     return await box.with_exec(bench.command("platform", "export", OUT)).directory(OUT).sync()
 
 
+@documented
+async def built(bench: Bench) -> dagger.Container:
+    """The project's image."""
+    return await (await bench.image()).sync()
+
+
+@documented
+async def published(
+    bench: Bench, address: str, username: str, password: dagger.Secret | None
+) -> str:
+    """The project's image, pushed; its address with digest."""
+    image = await bench.image()
+    if password is not None:
+        image = image.with_registry_auth(address, username, password)
+    return await image.publish(address)
+
+
+@documented
 async def platform(bench: Bench, port: int) -> dagger.Service:
     """The embedded platform in the foreground, reached from outside its container."""
     box = await bench.container("local")

@@ -169,7 +169,7 @@ class Session:
             **asked,
             source_digest=source_digest(source, without=without),
             settings_digest=self.settings.digest(),
-            commit=commit_of(source),
+            commit=commit_of(source, self.wiring.environ),
         )
 
     def full_pipeline(self, run_id: str, options: RunOptions, sets: Iterable[str]) -> RunRecord:

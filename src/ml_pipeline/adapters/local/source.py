@@ -2,8 +2,9 @@
 
 import hashlib
 import os
+import re
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from ml_pipeline.domain.errors import ConfigurationError
@@ -16,6 +17,9 @@ LEFT_OUT = frozenset(
         ".ipynb_checkpoints", ".coverage", ".DS_Store", ".idea", ".vscode",
     }
 )  # fmt: skip
+#: Names the commit where there is no repository to ask, as in a container.
+COMMIT = "MLP_COMMIT"
+_COMMIT = re.compile(r"[0-9a-f]{7,64}\+?")
 _GIT_LIMIT_S = 30
 
 
@@ -47,8 +51,19 @@ def source_digest(source: Path, *, without: Path | None = None) -> str:
     return total.hexdigest()
 
 
-def commit_of(source: Path) -> str | None:
-    """The commit the project stands on, with `+` when files differ from it; None without git."""
+def commit_of(source: Path, environ: Mapping[str, str]) -> str | None:
+    """The commit the project stands on, with `+` when files differ from it; None if unknown.
+
+    Raises:
+        ConfigurationError: the environment names what is no commit.
+    """
+    if given := environ.get(COMMIT):
+        if not _COMMIT.fullmatch(given):
+            raise ConfigurationError(
+                f"{COMMIT} is {given!r}, which is no commit",
+                remedy="Name it by its SHA, such as $(git rev-parse HEAD), or leave it out.",
+            )
+        return given
     head = _git(source, "rev-parse", "HEAD")
     if head is None:
         return None
