@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from ml_pipeline.containers.bench import LEFT_OUT
 from tests.unit.test_main_registration import Module, Registered, module  # noqa: F401 - a fixture
 
 ROOT = Path(__file__).parents[2]
@@ -106,6 +107,24 @@ def test_no_improvement_is_told_by_the_outcome_and_not_by_a_bare_two(path: Path)
     assert "no-improvement" in text
 
 
+@pytest.mark.parametrize("path", [GITHUB, GITLAB, JENKINS], ids=lambda path: path.name)
+def test_what_a_wrapper_writes_is_no_part_of_the_project(path: Path) -> None:
+    """Else its digest changes between a run and its `resume`, which is refused then."""
+    text = path.read_text(encoding="utf-8")
+    written = re.findall(r"(?:--path=|--state=)(\S+)", text)
+    assert written
+    assert all(one.startswith(".ml-pipeline/") for one in written), written
+    assert "/.ml-pipeline" in str(LEFT_OUT)
+
+
+@pytest.mark.parametrize("path", [GITHUB, GITLAB, JENKINS], ids=lambda path: path.name)
+def test_evidence_names_the_commit(path: Path) -> None:
+    calls = _by_function(path)
+    assert {name for name in calls if "--commit" in calls[name]} == {
+        "ci", "full-pipeline", "resume",
+    }  # fmt: skip
+
+
 def test_retraining_is_started_as_documented() -> None:
     text = (ROOT / ".github" / "workflows" / "ml-retrain.yml").read_text(encoding="utf-8")
     assert 'cron: "30 20 * * 0"' in text
@@ -127,6 +146,6 @@ def test_the_jenkinsfile_is_whole() -> None:
         "stages {",
         "post {",
         "aborted {",
-        "always {",
+        "cleanup {",
     ):
         assert part in text
