@@ -73,3 +73,13 @@ def test_a_key_that_is_not_there_is_an_error_with_the_nearest_one(
     assert code == 4
     assert told.startswith(f"error: {message}")
     assert "ml-pipeline config" in told.splitlines()[1]
+
+
+def test_text_from_outside_commands_no_terminal(say, project) -> None:
+    code, told = say("config", "--set", "gate.rule=x\x1b[31mRED\x1b]0;t\x07")
+    assert code == 4
+    assert "RED" in told
+    assert "\x1b" not in told
+    code, told = say("config", "ga\x1b[31mt")
+    assert code == 4
+    assert "\x1b" not in told

@@ -91,3 +91,8 @@ def test_text_from_outside_cannot_command_a_terminal_or_a_ci_system(tmp_path):
     assert not [line for line in told if "\n" in line or "\x1b" in line or "\r" in line]
     assert not [line for line in told if line.lstrip().startswith("::")]
     assert not [line for line in told if "##" in line]
+
+
+def test_a_hidden_character_neither_commands_a_terminal_nor_hides_a_secret():
+    assert said("x\x1b[31mRED\x1b]0;t\x07 \u202etxt") == "xRED txt"
+    assert "hunter2" not in said("https://bob:hun\u200bter2@host/")

@@ -10,6 +10,7 @@ from ml_pipeline.adapterkit.bench import Bench
 from ml_pipeline.adapterkit.kit import CHECKS, GROUPS, Check, Finding, clear, run
 from ml_pipeline.adapters.local.clock import HostClock
 from ml_pipeline.cli.opening import Place, open_session
+from ml_pipeline.cli.saying import say
 from ml_pipeline.domain.errors import ConfigurationError, ExitCode
 from ml_pipeline.settings.profiles import Platform
 
@@ -33,13 +34,13 @@ def check_adapter(place: Place, platform: str, groups: list[str], *, live: bool)
         try:
             for finding in run(bench, chosen):
                 red += bool(finding.wrong)
-                _say(_line(finding))
+                say(_line(finding))
         finally:
             left = clear(afterwards)
             for line in left:
-                _say(f"left  {line}")
+                say(f"left  {line}")
     verdict = f"{red} red" if red else "all hold"
-    _say(f"{len(chosen)} checks on {platform}: {verdict}")
+    say(f"{len(chosen)} checks on {platform}: {verdict}")
     return ExitCode.CHECKS_RED if red or left else ExitCode.DONE
 
 
@@ -98,7 +99,3 @@ def _line(finding: Finding) -> str:
     mark = "RED" if finding.wrong else "ok"
     line = f"{mark:>4}  {check.group:<9} {finding.duration_s:7.2f} s  {check.says}"
     return f"{line}\n      {finding.wrong}" if finding.wrong else line
-
-
-def _say(line: str) -> None:
-    print(line, flush=True)  # noqa: T201 - this is the user's terminal

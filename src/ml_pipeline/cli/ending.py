@@ -1,9 +1,9 @@
 """From whatever a command did to a documented exit code."""
 
-import sys
 from collections.abc import Callable
 from typing import Any
 
+from ml_pipeline.cli.saying import warn
 from ml_pipeline.domain.errors import ExitCode, PipelineError
 
 
@@ -34,6 +34,6 @@ def ended(app: Callable[..., Any]) -> int:
 
 def told(error: PipelineError) -> int:
     """Print an error and its remedy; its exit code."""
-    print(f"error: {error}", file=sys.stderr)  # noqa: T201 - this is the user's terminal
-    print(f"  {error.remedy}", file=sys.stderr)  # noqa: T201
+    warn(f"error: {error}")
+    warn(f"  {error.remedy}")
     return int(error.exit_code)

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from ml_pipeline.cli.opening import Place, folders_of, open_session, settings_of
+from ml_pipeline.cli.saying import say
 from ml_pipeline.domain.errors import ConfigurationError, ExitCode
 
 
@@ -13,13 +14,13 @@ def give_evidence(place: Place, run_id: str | None, output: Path) -> int:
     from ml_pipeline.session import handing
 
     root = place.runs or folders_of(place, settings_of(place))[1]
-    _say(handing.export_run(LocalRuns(root, HostClock()), run_id, output))
+    say(handing.export_run(LocalRuns(root, HostClock()), run_id, output))
     return ExitCode.DONE
 
 
 def take_evidence(place: Place, folder: Path) -> int:
     """`evidence import`."""
-    _say(taken_in(place, folder, None))
+    say(taken_in(place, folder, None))
     return ExitCode.DONE
 
 
@@ -67,7 +68,7 @@ def take_state(place: Place, folder: Path) -> int:
     state, runs = folders_of(place, settings)
     with session.alone("import of the state"):
         done = handing.import_state(folder, state, runs, settings.model)
-    _say("the state is in place" if done else "the state began with it already")
+    say("the state is in place" if done else "the state began with it already")
     return ExitCode.DONE
 
 
@@ -86,9 +87,5 @@ def make_environment(place: Place) -> int:
     """`prepare`."""
     session, shown = open_session(place)
     shown.close()
-    _say(session.wiring.runner.prepare())
+    say(session.wiring.runner.prepare())
     return ExitCode.DONE
-
-
-def _say(line: str) -> None:
-    print(line, flush=True)  # noqa: T201 - this is the user's terminal

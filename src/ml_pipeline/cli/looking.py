@@ -10,6 +10,7 @@ from ml_pipeline.adapters.local.evidence import (
     read_journal,
 )
 from ml_pipeline.cli.opening import Place, environment, folders_of, open_session, settings_of
+from ml_pipeline.cli.saying import say
 from ml_pipeline.domain.errors import ConfigurationError, DataError, ExitCode
 from ml_pipeline.reporting.summary import said
 
@@ -21,12 +22,12 @@ def show_status(place: Place) -> int:
     session, _ = open_session(place)
     settings = session.settings
     champion = session.wiring.champion_hint()
-    _say(f"model:    {settings.model} on {settings.platform}, profile {settings.profile}")
-    _say(f"champion: {f'version {champion.version}' if champion else 'none'}")
+    say(f"model:    {settings.model} on {settings.platform}, profile {settings.profile}")
+    say(f"champion: {f'version {champion.version}' if champion else 'none'}")
     show_platform(place)
     runs = session.wiring.runs
     for run_id in runs.ids()[:_NEWEST]:
-        _say(f"run:      {run_id}  {_came_to(runs, run_id)}")
+        say(f"run:      {run_id}  {_came_to(runs, run_id)}")
     return ExitCode.DONE
 
 
@@ -68,11 +69,11 @@ def write_report(place: Place, run_id: str | None, output: Path | None) -> int:
     target = output or folder / "report"
     target.mkdir(parents=True, exist_ok=True)
     for line in lines(record):
-        _say(line)
+        say(line)
     for path in FileReportWriter(secrets=tuple(Secrets.read(environment()).plain())).write(
         record, folder, target
     ):
-        _say(str(path))
+        say(str(path))
     return ExitCode.DONE
 
 
@@ -89,7 +90,7 @@ def bring_up(place: Place, port: int | None) -> int:
         sticky_header=settings.local.sticky_header,
         options=control.UpOptions(environ=control.harmless(environment())),
     )  # fmt: skip
-    _say(f"serving on {info.public_url}")
+    say(f"serving on {info.public_url}")
     return ExitCode.DONE
 
 
@@ -98,7 +99,7 @@ def take_down(place: Place) -> int:
     from ml_pipeline.localplatform import control
 
     state, _ = folders_of(place, settings_of(place))
-    _say("stopped" if control.down(state) else "the platform was not up")
+    say("stopped" if control.down(state) else "the platform was not up")
     return ExitCode.DONE
 
 
@@ -109,12 +110,12 @@ def show_platform(place: Place) -> int:
     state, _ = folders_of(place, settings_of(place))
     info = control.status(state)
     if info is None:
-        _say("platform: not up")
+        say("platform: not up")
         return ExitCode.DONE
-    _say(f"platform: {info.public_url}")
+    say(f"platform: {info.public_url}")
     for one in info.deployments:
         weight = info.weights.get(one.slot, 0)
-        _say(f"  {one.endpoint:<10} {one.slot:<8} version {one.version} {one.state} {weight} %")
+        say(f"  {one.endpoint:<10} {one.slot:<8} version {one.version} {one.state} {weight} %")
     return ExitCode.DONE
 
 
@@ -123,12 +124,8 @@ def show_costs(place: Place) -> int:
     session, _ = open_session(place)
     standing = session.wiring.costs.standing()
     if not standing:
-        _say(f"nothing of {session.settings.model} runs on {session.settings.platform}")
+        say(f"nothing of {session.settings.model} runs on {session.settings.platform}")
     for one in standing:
         hours = (session.clock.now() - one.since).total_seconds() / 3600
-        _say(f"{one.kind} {one.name}: {one.what}, since {one.since:%Y-%m-%d %H:%M} ({hours:.1f} h)")
+        say(f"{one.kind} {one.name}: {one.what}, since {one.since:%Y-%m-%d %H:%M} ({hours:.1f} h)")
     return ExitCode.DONE
-
-
-def _say(line: str) -> None:
-    print(line, flush=True)  # noqa: T201 - this is the user's terminal

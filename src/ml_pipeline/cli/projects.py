@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ml_pipeline.cli.opening import environment
+from ml_pipeline.cli.saying import say
 from ml_pipeline.domain.errors import ExitCode
 
 _MARKS = {"ok": " ok ", "warn": "warn", "fail": "FAIL"}
@@ -14,7 +15,7 @@ def initialise(source: Path | None) -> int:
     from ml_pipeline.settings import initproject
 
     for line in initproject.write(source or Path.cwd()):
-        _say(line)
+        say(line)
     return ExitCode.DONE
 
 
@@ -24,9 +25,9 @@ def examine(source: Path | None, sets: Sequence[str]) -> int:
 
     findings = doctor.examine(source, sets=sets, environ=environment())
     for one in findings:
-        _say(f"{_MARKS[one.level]}  {one.subject}: {one.message}")
+        say(f"{_MARKS[one.level]}  {one.subject}: {one.message}")
         if one.remedy and one.level != "ok":
-            _say(f"      {one.remedy}")
+            say(f"      {one.remedy}")
     failed = any(one.level == "fail" for one in findings)
     return ExitCode.CONFIGURATION if failed else ExitCode.DONE
 
@@ -40,9 +41,5 @@ def explain(source: Path | None, sets: Sequence[str], key: str = "") -> int:
     rows = settings.chosen(rows, key) if key else rows
     widths = [max(len(row[column]) for row in rows) for column in (0, 1)]
     for name, value, origin in rows:
-        _say(f"{name:<{widths[0]}}  {value:<{min(widths[1], 60)}}  {origin}")
+        say(f"{name:<{widths[0]}}  {value:<{min(widths[1], 60)}}  {origin}")
     return ExitCode.DONE
-
-
-def _say(line: str) -> None:
-    print(line, flush=True)  # noqa: T201 - this is the user's terminal

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ml_pipeline.cli.opening import Place, open_session
+from ml_pipeline.cli.saying import say
 from ml_pipeline.domain.errors import ExitCode
 from ml_pipeline.domain.evidence import RunRecord
 from ml_pipeline.pipeline import STAGES
@@ -61,7 +62,7 @@ def aborted(place: Place, run_id: str | None, *, wait: bool) -> int:
     shown.close()
     with session.alone(f"abort of {run_id or 'the newest run'}", wait=wait):
         for line in recovery.abort(session, run_id):
-            _say(line)
+            say(line)
     return ExitCode.DONE
 
 
@@ -70,7 +71,7 @@ def rolled_back(place: Place, reason: str, *, wait: bool) -> int:
     session, shown = open_session(place)
     shown.close()
     with session.alone("rollback", wait=wait):
-        _say(recovery.roll_back(session, reason))
+        say(recovery.roll_back(session, reason))
     return ExitCode.DONE
 
 
@@ -99,7 +100,7 @@ def _conclude(session: Session, record: RunRecord) -> None:
     report = session.wiring.runs.folder(record.run_id) / "report"
     pages = sorted(report.glob("*/report.html"), key=lambda path: int(path.parent.name))
     for line in lines(record, str(pages[-1]) if pages else ""):
-        _say(line)
+        say(line)
 
 
 def _known_drill(chaos: str) -> None:
@@ -107,7 +108,3 @@ def _known_drill(chaos: str) -> None:
         from ml_pipeline.domain.chaos import parse_chaos
 
         parse_chaos(chaos)
-
-
-def _say(line: str) -> None:
-    print(line, flush=True)  # noqa: T201 - this is the user's terminal

@@ -1,7 +1,7 @@
 """The plain-text end of a run, for a terminal and a CI log."""
 
 from ml_pipeline.domain.evidence import RunRecord
-from ml_pipeline.reporting.cleaning import masked, presentable
+from ml_pipeline.reporting.cleaning import masked, presentable, visible
 from ml_pipeline.reporting.contest import contest
 from ml_pipeline.reporting.story import (
     VERDICTS,
@@ -65,7 +65,7 @@ def _row(label: str, text: str, already_said: str = "") -> list[str]:
 
 def said(text: str) -> str:
     """Text from outside in one line that commands neither a terminal nor a CI system."""
-    shown = line(masked(text), 400)
+    shown = line(masked(visible(text)), 400)
     for command in _COMMANDS:
         shown = shown.replace(command, f"{command[0]} {command[1]}")
     return shown
