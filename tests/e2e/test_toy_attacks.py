@@ -1,12 +1,13 @@
 """What would let a wrong model serve: stale verdicts, lost registries, cut-off rollbacks."""
 
+import json
 import shutil
 import sqlite3
 
 import pytest
 
 from ml_pipeline.adapters.local.champion_cache import DATABASE
-from tests.fakes.toy_project import Toy, end, toy
+from tests.fakes.toy_project import WORSE, Toy, end, toy
 
 pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("attacks")]
 
@@ -15,15 +16,53 @@ pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("attacks")]
 def project(tmp_path_factory) -> Toy:
     """Two promotions behind it: version 2 serves, version 1 stands beside it."""
     made = toy(tmp_path_factory.mktemp("attacked"))
-    assert made.run("full-pipeline").code == 0, made.output()
+    assert made.run("full-pipeline", "--run-id", "one").code == 0, made.output()
     again = made.run("full-pipeline", "--force", "--set", "hyperparameters.offset=0.1")
     assert again.code == 0, again.output
     return made
 
 
+def jobs(project: Toy) -> list[dict]:
+    lines = project.journal(project.runs / "one")
+    return [line for line in lines if line["event"] == "job-submitting"]
+
+
 def champion(project: Toy) -> str:
     lines = project.run("status").output.splitlines()
     return next(line for line in lines if line.startswith("champion:")).rpartition(" ")[2]
+
+
+def test_the_rollout_of_an_old_run_moves_nobody(project) -> None:
+    again = project.run("run", "shift-traffic", "--run", "one")
+    assert again.code == 6, again.output
+    assert "this run was compared with" in again.output
+    assert "platform: not up" in project.run("status").output
+    assert project.run("platform", "up", "--port", "0").code == 0
+    shown = project.run("platform", "status").output
+    assert project.run("platform", "down").code == 0
+    assert "version 2 healthy 100 %" in shown, shown
+
+
+def test_another_order_is_another_training_and_the_same_is_not_paid_for_twice(project) -> None:
+    submitted = len(jobs(project))
+    same = project.run("run", "train", "--run", "one")
+    assert same.code == 0, same.output
+    assert len(jobs(project)) == submitted
+    other = project.run("run", "train", "--run", "one", "--set", "hyperparameters.offset=0.3")
+    assert other.code == 0, other.output
+    assert len(jobs(project)) == submitted + 1
+
+
+def test_a_verdict_that_was_edited_is_not_believed(project) -> None:
+    refused = project.run("full-pipeline", "--force", "--run-id", "forged", *WORSE)
+    assert refused.code == 2, refused.output
+    path = project.runs / "forged" / "compare" / "1" / "result.json"
+    told = json.loads(path.read_text())
+    path.write_text(json.dumps({**told, "status": "passed", "outcome": "", "exit_code": None}))
+    resumed = project.run("resume", "forged")
+    assert resumed.code == 5, resumed.output
+    assert "was changed since" in resumed.output
+    assert champion(project) == "2"
 
 
 def test_a_verdict_about_another_champion_promotes_nothing(project) -> None:

@@ -17,6 +17,7 @@ from ml_pipeline.cli.opening import Place, open_session
 from ml_pipeline.domain.errors import ConfigurationError, ExitCode
 from ml_pipeline.domain.evidence import EXIT_CODES, StageResult, Status
 from ml_pipeline.pipeline import STAGES, conclude, spec
+from ml_pipeline.ports.evidence import RunOptions
 from ml_pipeline.ports.training import JobRef
 from ml_pipeline.session.running import Session
 from ml_pipeline.stages import train
@@ -45,7 +46,9 @@ def submit_training_job() -> int:
             hyperparameters=settings.hyperparameters,
             variables=settings.environment.variables,
         )
-        stage.journal("job-submitting", run=request.run_id, job_attempt=request.attempt)
+        train.announce(
+            stage, request, train.digest_of(request, _options(session, asked).source_digest)
+        )
         job = wiring.training.submit(request)
         url = wiring.training.url(job)
         stage.journal("job-submitted", platform=job.platform, job=job.name, url=url)
@@ -146,14 +149,18 @@ def _running(*ids: str) -> _Work:
     return lambda session, asked: _stages(session, asked, *ids)
 
 
-def _stages(session: Session, asked: argparse.Namespace, *ids: str) -> int:
-    """Run stages of a run; the exit code says what these came to."""
-    options = session.options(
+def _options(session: Session, asked: argparse.Namespace) -> RunOptions:
+    return session.options(
         trigger="program",
         reason=asked.reason,
         approve=asked.approve,
         force_promote=asked.force_promote,
     )
+
+
+def _stages(session: Session, asked: argparse.Namespace, *ids: str) -> int:
+    """Run stages of a run; the exit code says what these came to."""
+    options = _options(session, asked)
     others = {
         one.id: found
         for one in STAGES

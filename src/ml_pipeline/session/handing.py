@@ -7,13 +7,12 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
+from ml_pipeline.adapters.local.disk import digest_of, write_whole
 from ml_pipeline.adapters.local.evidence import (
     RECORD,
     RESULT,
     LocalRuns,
-    digest_of,
     read_model,
-    write_whole,
 )
 from ml_pipeline.domain.errors import ConfigurationError, PipelineError, StorageError
 from ml_pipeline.domain.evidence import SCHEMA_VERSION, RunRecord, StageResult

@@ -16,7 +16,7 @@ from ml_pipeline.domain.rollout import Seen, StepJudgement, StepState, judge_ste
 from ml_pipeline.ports.clock import Clock
 from ml_pipeline.ports.evidence import StageFolder
 from ml_pipeline.ports.load import LoadGenerator, LoadPlan, Replay
-from ml_pipeline.ports.registry import STAGING
+from ml_pipeline.ports.registry import STAGING, ModelRegistry, same_champion
 from ml_pipeline.ports.serving import ModelHost, TrafficMetrics, TrafficRouter
 from ml_pipeline.ports.tables import TableStore, request_bodies
 
@@ -56,9 +56,11 @@ class _Rollout:
 def run(
     *,
     stage: StageFolder,
+    model: str,
     data: DataPolicy,
     rollout: RolloutPolicy,
     load: LoadPolicy,
+    registry: ModelRegistry,
     router: TrafficRouter,
     traffic: TrafficMetrics,
     tables: TableStore,
@@ -68,6 +70,9 @@ def run(
     clock: Clock,
 ) -> StageOutcome:
     """Step through the weights under a lease; whatever interrupts it puts the champion back."""
+    version = str(stage.result("register").values["version"])
+    compared = stage.result("evaluate").values["champion"]
+    now = same_champion(registry, model, compared, own=version)
     deployed = stage.result("deploy-production").values
     champion = deployed["champion"]
     it = _Rollout(
@@ -81,15 +86,10 @@ def run(
         clock.monotonic(),
     )
     started_at = clock.now()
-    if _already_done(it):
-        message = f"{it.challenger} had all traffic already"
-        return StageOutcome(status=Status.PASSED, message=message, values={"rolled_back": False})
+    if _already_done(it) or (now is not None and now.version == version):
+        return _serves(it)
     if it.champion is None:
-        stage.journal("weights", weights={it.challenger: 100})
-        router.set_weights({it.challenger: 100})
-        stage.journal("rollout-committed", slot=it.challenger)
-        it.tell("weights", "the first model of its name gets all traffic", {it.challenger: 100})
-        return _outcome(it, started_at, None)
+        return _first(it, started_at)
     rows = stage.file("evaluate", "comparable.csv") if rollout.replay_rate_per_s else None
     bodies = request_bodies(tables, rows, data, _BODIES) if rows else []
     replay = _replayed(it, bodies, load, load_generator) if bodies else None
@@ -101,6 +101,30 @@ def run(
         return _outcome(it, started_at, bad)
     finally:
         _stop(replay, stage)
+
+
+def _serves(it: _Rollout) -> StageOutcome:
+    """This run's version is the champion, or its rollout was committed: it has all traffic."""
+    if it.router.weights().get(it.challenger) != 100:
+        it.stage.journal("weights", weights={it.challenger: 100})
+        it.router.set_weights({it.challenger: 100})
+    message = f"{it.challenger} had all traffic already"
+    return StageOutcome(status=Status.PASSED, message=message, values={"rolled_back": False})
+
+
+def _first(it: _Rollout, started_at: datetime) -> StageOutcome:
+    """The first model of its name: nobody to protect, and nobody to compare with."""
+    others = {slot for slot, share in it.router.weights().items() if share} - {it.challenger}
+    if others:
+        raise PlatformRefusedError(
+            f"{', '.join(sorted(others))} serves, and this run knows of no champion",
+            remedy="Start a new run, or restore the champion with `ml-pipeline abort`.",
+        )
+    it.stage.journal("weights", weights={it.challenger: 100})
+    it.router.set_weights({it.challenger: 100})
+    it.stage.journal("rollout-committed", slot=it.challenger)
+    it.tell("weights", "the first model of its name gets all traffic", {it.challenger: 100})
+    return _outcome(it, started_at, None)
 
 
 def _replayed(

@@ -1,5 +1,6 @@
 """Train on the platform: submit once, poll, time out, cancel."""
 
+import hashlib
 import random
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -12,7 +13,7 @@ from ml_pipeline.domain.policies.data import DataPolicy
 from ml_pipeline.domain.policies.gate import MetricPolicy
 from ml_pipeline.domain.policies.training import EnvironmentPolicy, Hyperparameter, TrainPolicy
 from ml_pipeline.ports.clock import Clock
-from ml_pipeline.ports.evidence import StageFolder
+from ml_pipeline.ports.evidence import RunOptions, StageFolder
 from ml_pipeline.ports.training import (
     ArtifactStore,
     JobRef,
@@ -27,6 +28,7 @@ from ml_pipeline.stages.fetch_data import given_to_training
 _NEAR_S = 5
 #: How much later than the pace a look may come, as a share of it.
 _JITTER = 0.1
+_SUBMITTING = "job-submitting"
 
 
 def run(
@@ -41,33 +43,59 @@ def run(
     environment: EnvironmentPolicy,
     training: TrainingPlatform,
     artifacts: ArtifactStore,
+    options: RunOptions,
     clock: Clock,
 ) -> StageOutcome:
     """Submit, wait and bring the model home; whatever stops the wait also stops the job."""
-    job = _earlier(project, stage, training)
+    request = request_of(
+        stage,
+        source=source,
+        project=project,
+        data=data,
+        train=train,
+        hyperparameters=hyperparameters,
+        variables=environment.variables,
+    )
+    asked = digest_of(request, options.source_digest)
+    job = _earlier(project, stage, training, asked, clock)
     if job is None:
-        request = request_of(
-            stage,
-            source=source,
-            project=project,
-            data=data,
-            train=train,
-            hyperparameters=hyperparameters,
-            variables=environment.variables,
-        )
-        stage.journal("job-submitting", run=request.run_id, job_attempt=request.attempt)
+        announce(stage, request, asked)
         job = training.submit(request)
     stage.journal("job-submitted", platform=job.platform, job=job.name, url=training.url(job))
     wait_for(job, training, train, clock, stage.journal)
     return _brought_home(stage, job, training, artifacts, train, metric)
 
 
-def _earlier(project: str, stage: StageFolder, training: TrainingPlatform) -> JobRef | None:
-    """The job an interrupted attempt of this run left running or finished: never pay twice."""
+def _earlier(
+    project: str, stage: StageFolder, training: TrainingPlatform, asked: str, clock: Clock
+) -> JobRef | None:
+    """The job an interrupted attempt of this run left running or finished: never pay twice.
+
+    A job that was asked for something else is no answer; one that still runs is cancelled.
+    """
     job = training.find(project, stage.run_id) if stage.attempt > 1 else None
     if job is None or training.state(job) in {JobState.FAILED, JobState.CANCELLED}:
         return None
+    submitted = [line.get("asked") for line in stage.journalled(_SUBMITTING)]
+    if submitted and submitted[-1] != asked:
+        if not training.state(job).final:
+            cancel_and_see(job, training, clock)
+        return None
     return job
+
+
+def announce(stage: StageFolder, request: TrainingRequest, asked: str) -> None:
+    """Journal what is about to be submitted: it is found again by whoever comes after a crash."""
+    stage.journal(_SUBMITTING, run=request.run_id, job_attempt=request.attempt, asked=asked)
+
+
+def digest_of(request: TrainingRequest, source_digest: str) -> str:
+    """SHA-256 of what two jobs must share to give the same model: code, rows and command."""
+    with request.data.open("rb") as file:
+        rows = hashlib.file_digest(file, "sha256").hexdigest()
+    told = [source_digest, rows, *request.argv, request.artifact, request.metrics]
+    told += [f"{name}={value}" for name, value in sorted(request.variables.items())]
+    return hashlib.sha256("\0".join(told).encode()).hexdigest()
 
 
 def request_of(

@@ -18,7 +18,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from ml_pipeline.adapters.local.evidence import write_whole
+from ml_pipeline.adapters.local.disk import write_whole
 from ml_pipeline.ports.registry import CHAMPION, ModelVersion
 
 DATABASE = "mlflow.db"

@@ -11,7 +11,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
 
-from ml_pipeline.adapters.local.evidence import digest_of
+from ml_pipeline.adapters.local.disk import digest_of
 from ml_pipeline.adapters.local.importable import Importable, importable
 from ml_pipeline.adapters.local.requirements import LocalFolder, read_requirements
 from ml_pipeline.domain.errors import ConfigurationError

@@ -19,7 +19,7 @@ from filelock import FileLock, Timeout
 from packaging.version import Version
 
 from ml_pipeline.adapters.local.declared import Declared, Kind, declared, locked_folders
-from ml_pipeline.adapters.local.evidence import write_whole
+from ml_pipeline.adapters.local.disk import write_whole
 from ml_pipeline.adapters.local.importable import expose
 from ml_pipeline.adapters.local.uv import Uv, wants
 from ml_pipeline.domain.policies.training import EnvironmentPolicy

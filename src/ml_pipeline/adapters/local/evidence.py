@@ -11,7 +11,8 @@ from typing import Any, TypeVar
 from filelock import FileLock
 from pydantic import BaseModel, JsonValue, ValidationError
 
-from ml_pipeline.domain.errors import ConfigurationError, DataError, StorageError
+from ml_pipeline.adapters.local.disk import digest_of, unwritable, write_whole
+from ml_pipeline.domain.errors import ConfigurationError, DataError
 from ml_pipeline.domain.evidence import Artifact, RunRecord, StageResult, Status
 from ml_pipeline.domain.identifiers import checked_run_id
 from ml_pipeline.ports.clock import Clock
@@ -22,60 +23,10 @@ RECORD = "run.json"
 JOURNAL = "journal.jsonl"
 #: What the folder of a rollback is called before its id, and the journal lines that end things.
 ROLLBACK = "rollback-"
+_WRITTEN = "result-written"
 ROLLBACK_FINISHED = "rollback-finished"
 RUN_ABORTED = "run-aborted"
 M = TypeVar("M", bound=BaseModel)
-
-
-def digest_of(path: Path) -> str:
-    """SHA-256 of a file, in hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a file so that a reader sees the old one or the new one, never a part.
-
-    Raises:
-        StorageError: the disk is full or the folder cannot be written; the old file stands.
-    """
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with part.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise _unwritable(path, error) from error
-
-
-def link_or_copy(source: Path, target: Path) -> None:
-    """Have `source` at `target` too, without its bytes twice where the disk allows it.
-
-    Raises:
-        StorageError: it cannot be written.
-    """
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.unlink(missing_ok=True)
-    try:
-        os.link(source, target)
-    except OSError:
-        import shutil  # noqa: PLC0415 - only where links are not to be had
-
-        try:
-            shutil.copyfile(source, target)
-        except OSError as error:
-            target.unlink(missing_ok=True)
-            raise _unwritable(target, error) from error
-
-
-def _unwritable(path: Path, error: OSError) -> StorageError:
-    return StorageError(
-        f"{path} could not be written: {error.strerror or error}",
-        remedy=f"Free space on, or allow writing to, {path.parent} and run `ml-pipeline resume`.",
-    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,7 +97,7 @@ def append_journal(run_folder: Path, clock: Clock, event: str, **facts: Any) -> 
             file.flush()
             os.fsync(file.fileno())
     except OSError as error:
-        raise _unwritable(path, error) from error
+        raise unwritable(path, error) from error
 
 
 def read_journal(run_folder: Path) -> list[dict[str, JsonValue]]:
@@ -172,12 +123,29 @@ def attempts(run_folder: Path, stage: str) -> list[int]:
 
 
 def newest_result(run_folder: Path, stage: str) -> StageResult | None:
-    """The newest attempt's result that was written; an attempt without one did not finish."""
+    """The newest attempt's result that was written; an attempt without one did not finish.
+
+    Raises:
+        DataError: it cannot be read, or is not the one that the journal says was written.
+    """
     for attempt in reversed(attempts(run_folder, stage)):
         path = run_folder / stage / str(attempt) / RESULT
         if path.is_file():
+            _refuse_edited(run_folder, stage, attempt, path)
             return read_model(path, StageResult)
     return None
+
+
+def _refuse_edited(run_folder: Path, stage: str, attempt: int, path: Path) -> None:
+    """A verdict is what was judged, not what stands in the file by now."""
+    this = {"event": _WRITTEN, "stage": stage, "attempt": attempt}
+    written = [line for line in read_journal(run_folder) if this.items() <= line.items()]
+    # A crash right after the file was written leaves no line.
+    if written and written[-1].get("sha256") != digest_of(path):
+        raise DataError(
+            f"{path} is not the result that was written: it was changed since",
+            remedy=f"Run `ml-pipeline run {stage} --run {run_folder.name}` again.",
+        )
 
 
 def read_model(path: Path, model: type[M]) -> M:
@@ -214,7 +182,7 @@ class LocalRuns:
             if not ignore.exists():
                 ignore.write_text("*\n", encoding="utf-8")
         except OSError as error:
-            raise _unwritable(folder, error) from error
+            raise unwritable(folder, error) from error
         return folder
 
     def existing(self, run_id: str) -> Path:
@@ -254,12 +222,14 @@ class LocalRuns:
         try:
             folder.path.mkdir(parents=True)
         except OSError as error:
-            raise _unwritable(folder.path, error) from error
+            raise unwritable(folder.path, error) from error
         return folder
 
     def finish(self, folder: Folder, result: StageResult) -> None:
         """Write a result; from then on the attempt counts."""
-        write_whole(folder.path / RESULT, result.model_dump_json(indent=1) + "\n")
+        text = result.model_dump_json(indent=1) + "\n"
+        write_whole(folder.path / RESULT, text)
+        folder.journal(_WRITTEN, sha256=hashlib.sha256(text.encode()).hexdigest())
 
     def artifact(self, folder: Path, path: Path) -> Artifact:
         return Artifact(

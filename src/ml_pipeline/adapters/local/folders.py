@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Mapping
 from pathlib import Path
 
-from ml_pipeline.adapters.local.evidence import digest_of
+from ml_pipeline.adapters.local.disk import digest_of
 from ml_pipeline.domain.errors import DataError, StorageError
 
 

@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Sequence
 from pathlib import Path
 
-from ml_pipeline.adapters.local.evidence import link_or_copy
+from ml_pipeline.adapters.local.disk import link_or_copy
 from ml_pipeline.domain.errors import StorageError
 
 _SAFE = re.compile(r"^[a-z0-9-]+$")

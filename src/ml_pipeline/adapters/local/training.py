@@ -13,7 +13,7 @@ from filelock import FileLock
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ml_pipeline.adapters.local import job as files
-from ml_pipeline.adapters.local.evidence import write_whole
+from ml_pipeline.adapters.local.disk import write_whole
 from ml_pipeline.adapters.local.processes import MARKER, alive, end_all, new_marker
 from ml_pipeline.adapters.local.runner import LocalRunner
 from ml_pipeline.domain.commands import fill
