@@ -6,8 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ml_pipeline.cli.progress import Progress, progress
+from ml_pipeline.domain.errors import ConfigurationError
 from ml_pipeline.session.running import Session
 from ml_pipeline.settings import Secrets, Settings, load
+
+_LONGEST = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,9 +42,30 @@ def settings_of(place: Place, extra: Sequence[str] = ()) -> Settings:
 
 def folders_of(place: Place, settings: Settings) -> tuple[Path, Path]:
     """Where state and runs lie."""
-    state = (place.state or settings.source / ".ml-pipeline").resolve()
-    runs = (place.runs or settings.source / "runs").resolve()
+    state = _folder("--state", place.state or settings.source / ".ml-pipeline")
+    runs = _folder("--runs", place.runs or settings.source / "runs")
     return state, runs
+
+
+def _folder(option: str, path: Path) -> Path:
+    """A folder that is there or can be made, as far as can be told.
+
+    Raises:
+        ConfigurationError: it is something else, or cannot be looked at.
+    """
+    try:
+        resolved = path.resolve()
+        for one in (resolved, *resolved.parents):
+            if one.exists():
+                if one.is_dir():
+                    return resolved
+                why = f"{one} is no folder"
+                break
+    except (OSError, RuntimeError) as broken:
+        why = getattr(broken, "strerror", None) or str(broken)
+    text = str(path)
+    named = text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
+    raise ConfigurationError(f"{option}: {named}: {why}", remedy="Name a folder.")
 
 
 def open_session(place: Place, *, extra: Sequence[str] = ()) -> tuple[Session, Progress]:

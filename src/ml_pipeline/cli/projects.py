@@ -14,7 +14,7 @@ def initialise(source: Path | None) -> int:
     """`init`."""
     from ml_pipeline.settings import initproject
 
-    for line in initproject.write(source or Path.cwd()):
+    for line in initproject.write(source or Path()):
         say(line)
     return ExitCode.DONE
 

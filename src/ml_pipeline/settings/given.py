@@ -8,6 +8,7 @@ from difflib import get_close_matches
 from ml_pipeline.settings import secrets
 from ml_pipeline.settings.faults import Fault, did_you_mean, dotted, shown
 from ml_pipeline.settings.keys import Leaf, Path, Section, Table, find, leaves
+from ml_pipeline.settings.toml import OutsizeError, parsed
 
 PREFIX = "ML_PIPELINE_"
 PLATFORM = "ML_PLATFORM"
@@ -65,7 +66,7 @@ def from_sets(sets: Sequence[str]) -> Reading:
             allowed = "must be KEY=VALUE, with a dotted key such as load.rate_per_s"
             reading.faults.append(Fault(origin="--set", value=shown((), text), message=allowed))
         else:
-            reading.take(path, parse(path, value), "--set")
+            _take_text(reading, path, value, "--set")
     return reading
 
 
@@ -80,8 +81,15 @@ def from_environment(environ: Mapping[str, str]) -> Reading:
         if find(path) is None or variable(path) in {PLATFORM} - {name}:
             reading.faults.append(_unknown_variable(name))
         else:
-            reading.take(path, parse(path, environ[name].strip()), name)
+            _take_text(reading, path, environ[name].strip(), name)
     return reading
+
+
+def _take_text(reading: Reading, path: Path, text: str, origin: str) -> None:
+    try:
+        reading.take(path, parse(path, text), origin)
+    except OutsizeError as outsize:
+        reading.faults.append(Fault(origin=origin, key=dotted(path), message=str(outsize)))
 
 
 def variable(path: Path) -> str:
@@ -98,16 +106,23 @@ def parse(path: Path, text: str) -> object:
 
     Where only text is allowed it is taken as it stands (`3.10` is no number then), unless
     quoted as in TOML. Elsewhere it is a TOML value, or plain text when it is none.
+
+    Raises:
+        OutsizeError: it is nested too deeply, or holds too long a number.
     """
+    node = find(path)
+    only_text = isinstance(node, Leaf) and node.is_text
     try:
-        read = tomllib.loads(f"value = {text}")
+        read = parsed(f"value = {text}")
     except tomllib.TOMLDecodeError:
         return text
-    if set(read) != {"value"}:
+    except OutsizeError:
+        if only_text:
+            return text
+        raise
+    if set(read) != {"value"} or (only_text and not isinstance(read["value"], str)):
         return text
-    node = find(path)
-    plain = isinstance(node, Leaf) and node.is_text and not isinstance(read["value"], str)
-    return text if plain else read["value"]
+    return read["value"]
 
 
 def split_set(text: str) -> tuple[Path, str]:
@@ -126,8 +141,8 @@ def key_of(text: str) -> Path:
     if "\n" in text or not text:
         return ()
     try:
-        node: object = tomllib.loads(f"{text} = 0")
-    except tomllib.TOMLDecodeError:
+        node: object = parsed(f"{text} = 0")
+    except (tomllib.TOMLDecodeError, OutsizeError):
         return ()
     path: list[str] = []
     while isinstance(node, dict) and len(node) == 1:

@@ -38,13 +38,13 @@ def propose(source: Path) -> ProposedConfig:
     Raises:
         ConfigurationError: it has one already, or is no folder.
     """
-    source = source.resolve()
     existing = configured(source)
     if existing is not None:
         raise ConfigurationError(
             f"{displayed(existing)} configures this project already; it is left as it is",
             remedy="Edit it, or move it away first.",
         )
+    source = source.resolve()
     seen = survey(source)
     page = Page()
     for line in _HEAD.splitlines():

@@ -150,8 +150,15 @@ def _absent(
             message=f"there is no such file in {displayed(source)}",
         )
         for path, name in _named_files(found.sections | found.repaired)
-        if not (source / name).is_file()
+        if not _is_file(source / name)
     ]
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # such as a name that is too long to be one
+        return False
 
 
 def _named_files(sections: Mapping[str, Any]) -> Iterator[tuple[tuple[str | int, ...], str]]:

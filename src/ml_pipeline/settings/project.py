@@ -1,17 +1,24 @@
 """Finds a project's configuration and reads it."""
 
+import errno
+import os
+import stat
 import tomllib
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ml_pipeline.settings.faults import Fault, error
+from ml_pipeline.settings.faults import Fault, error, shown
 from ml_pipeline.settings.given import Reading, from_table
+from ml_pipeline.settings.toml import OutsizeError, parsed
 
 PYPROJECT = "pyproject.toml"
 OWN = "ml-pipeline.toml"
 TABLE = "tool.ml-pipeline"
 _INIT = "Run `ml-pipeline init` in the project's folder; it writes one."
+_ELSEWHERE = "Change to a folder that is there, and try again."
+_LONGEST = 200
 
 
 @dataclass(slots=True)
@@ -34,8 +41,9 @@ def open_project(source: Path | None) -> Project:
 
     What is wrong with it stands in the reading's faults; nothing is raised.
     """
-    folder = (source or Path.cwd()).resolve()
+    folder = source or Path()
     try:
+        folder = _resolved(folder)
         file, table = _configuration(folder)
         if "source" in table:
             inner = _redirected(folder, file, table)
@@ -48,7 +56,10 @@ def open_project(source: Path | None) -> Project:
 
 def displayed(path: Path) -> str:
     """A path as a user would type it: relative where it lies below the working folder."""
-    here = Path.cwd()
+    try:
+        here = Path.cwd()
+    except OSError:  # it was removed
+        return str(path)
     if path == here:
         return str(path)
     return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
@@ -61,7 +72,7 @@ def configured(folder: Path) -> Path | None:
         ConfigurationError: a file that could hold it cannot be read.
     """
     try:
-        return _configuration(folder.resolve())[0]
+        return _configuration(_resolved(folder))[0]
     except _UnreadableError as unreadable:
         if unreadable.fault.remedy == _INIT:
             return None
@@ -69,15 +80,15 @@ def configured(folder: Path) -> Path | None:
 
 
 def _configuration(folder: Path) -> tuple[Path, Mapping[str, object]]:
-    if not folder.is_dir():
-        what = "is a file, not a project's folder" if folder.exists() else "there is no such folder"
-        raise _UnreadableError(Fault(origin=displayed(folder), message=what))
+    what = no_folder(folder)
+    if what:
+        raise _UnreadableError(Fault(origin=short(displayed(folder)), message=what))
     found: list[tuple[Path, Mapping[str, object]]] = []
     shared = folder / PYPROJECT
-    if shared.exists():
+    if _there(shared):
         table = _ours(_toml(shared), displayed(shared))
         found += [(shared, table)] if table is not None else []
-    if (folder / OWN).exists():
+    if _there(folder / OWN):
         found.append((folder / OWN, _toml(folder / OWN)))
     if len(found) == 1:
         return found[0]
@@ -90,14 +101,18 @@ def _configuration(folder: Path) -> tuple[Path, Mapping[str, object]]:
 
 def _above(folder: Path) -> str:
     for parent in folder.parents:
-        if (parent / OWN).is_file():
-            return f"; there is one in {parent}"
+        with suppress(OSError):
+            if (parent / OWN).is_file():
+                return f"; there is one in {parent}"
     return ""
 
 
 def _toml(file: Path) -> dict[str, object]:
     try:
-        return tomllib.loads(file.read_text(encoding="utf-8"))
+        _refuse_special(file)
+        return parsed(file.read_text(encoding="utf-8-sig"))
+    except OutsizeError as outsize:
+        message = str(outsize)
     except tomllib.TOMLDecodeError as broken:
         message = f"is no valid TOML: {broken}"
     except UnicodeDecodeError as broken:
@@ -105,6 +120,67 @@ def _toml(file: Path) -> dict[str, object]:
     except OSError as broken:
         message = f"cannot be read: {broken.strerror or broken}"
     raise _UnreadableError(Fault(origin=displayed(file), message=message))
+
+
+def _refuse_special(file: Path) -> None:
+    """Reading a pipe would wait for whoever writes to it."""
+    try:
+        mode = file.stat().st_mode
+    except FileNotFoundError:
+        raise OSError("it is a link to what is not there") from None
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):  # of a folder reading says it itself
+        raise OSError("it is no regular file")
+
+
+def _there(file: Path) -> bool:
+    """Whether there is anything of that name, if only a broken link."""
+    try:
+        file.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as broken:
+        message = f"cannot be read: {broken.strerror}"
+        raise _UnreadableError(Fault(origin=displayed(file), message=message)) from None
+    return True
+
+
+def _resolved(folder: Path) -> Path:
+    try:
+        here = Path.cwd()
+    except OSError:
+        if not folder.is_absolute():
+            gone = Fault(
+                origin="the working folder", message="is not there any more", remedy=_ELSEWHERE
+            )
+            raise _UnreadableError(gone) from None
+        here = folder
+    try:
+        return (here / folder).resolve()
+    except (OSError, RuntimeError, ValueError) as broken:
+        message = f"cannot be read: {_why(broken)}"
+        raise _UnreadableError(Fault(origin=short(str(folder)), message=message)) from None
+
+
+def no_folder(path: Path) -> str:
+    """Why a path is no folder that can be looked into; empty when it is one."""
+    try:
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return "there is no such folder"
+    except (OSError, ValueError) as broken:
+        return f"cannot be read: {_why(broken)}"
+    return "" if stat.S_ISDIR(mode) else "is a file, not a project's folder"
+
+
+def _why(broken: Exception) -> str:
+    if isinstance(broken, RuntimeError):  # how Python before 3.13 says it
+        return os.strerror(errno.ELOOP)
+    return getattr(broken, "strerror", None) or str(broken)
+
+
+def short(path: str) -> str:
+    """A path as far as it fits on a line."""
+    return path if len(path) <= _LONGEST else f"{path[: _LONGEST - 1]}…"
 
 
 def _ours(pyproject: Mapping[str, object], origin: str) -> Mapping[str, object] | None:
@@ -128,14 +204,17 @@ def _redirected(folder: Path, file: Path, table: Mapping[str, object]) -> Path:
         raise _UnreadableError(
             Fault(origin=origin, key="source", value=repr(text), message=message)
         )
-    inner = (folder / text).resolve()
-    if inner == folder or not inner.is_relative_to(folder):
-        message = "must be a folder inside this one"
-    elif not inner.is_dir():
-        message = "there is no such folder"
+    try:
+        inner = _resolved(folder / text)
+    except _UnreadableError as unreadable:
+        message = unreadable.fault.message
     else:
-        return inner
-    raise _UnreadableError(Fault(origin=origin, key="source", value=f'"{text}"', message=message))
+        inside = inner != folder and inner.is_relative_to(folder)
+        message = no_folder(inner) if inside else "must be a folder inside this one"
+        if not message:
+            return inner
+    value = shown(("source",), text)
+    raise _UnreadableError(Fault(origin=origin, key="source", value=value, message=message))
 
 
 def _end_of_chain(folder: Path, file: Path, table: Mapping[str, object]) -> None:
