@@ -167,9 +167,8 @@ class _Planted:
 def test_a_pickle_under_another_name_is_never_loaded(tmp_path, format_):
     canary = tmp_path / "canary"
     content = pickle.dumps(_Planted(canary))
-    made = package(tmp_path, content, format=format_)
     with pytest.raises(DataError, match="does not load"):
-        load_servable(made)
+        load_servable(package(tmp_path, content, format=format_))
     assert not canary.exists()
     pickle.loads(content)
     assert canary.exists(), "the canary itself does not work"

@@ -8,6 +8,7 @@ import onnxruntime as ort  # type: ignore[import-untyped]
 from numpy.typing import DTypeLike, NDArray
 
 from ml_pipeline.domain.errors import DataError
+from ml_pipeline.serving.onnx_sealed import refuse_external_data
 from ml_pipeline.serving.package import Manifest, Task, ValueType
 from ml_pipeline.serving.rows import Batch
 from ml_pipeline.serving.servable import Label
@@ -106,19 +107,21 @@ def task_of(content: bytes) -> Task:
     """What a model does by its outputs: labels and probabilities, or values alone.
 
     Raises:
-        DataError: it does not load.
+        DataError: it does not load, or its weights lie in another file.
     """
     outputs = _session(content, 1).get_outputs()
     return Task.CLASSIFICATION if len(outputs) > 1 else Task.REGRESSION
 
 
 def _session(content: bytes, threads: int | None) -> ort.InferenceSession:
+    refuse_external_data(content)
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads or 0
     options.inter_op_num_threads = 1
     options.log_severity_level = _ERRORS_ONLY
+    # The runtime knows a form of its own besides, with its own way to point at other files.
+    options.add_session_config_entry("session.load_model_format", "ONNX")
     try:
-        # From bytes: a model that points at files beside it is refused.
         return ort.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # noqa: BLE001 - its errors share no base
         _refuse(f"does not load: {_first_line(error)}", error)

@@ -21,6 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError,
 from ml_pipeline.domain.errors import DataError, StorageError
 from ml_pipeline.domain.evidence import Sha256
 from ml_pipeline.ports.models import PackageInfo
+from ml_pipeline.serving.onnx_sealed import refuse_external_data
 
 MANIFEST = "package.json"
 #: A manifest is read whole before anything in it is believed.
@@ -123,9 +124,12 @@ def write_package(target: Path, model: Path, facts: Mapping[str, object]) -> Man
         facts: the manifest's fields, less `model_file` and `files`.
 
     Raises:
+        DataError: it is ONNX, and has weights outside its file.
         StorageError: it cannot be written.
     """
     content = model.read_bytes()
+    if facts["format"] == PackageFormat.ONNX:
+        refuse_external_data(content)
     name = f"model.{facts['format']}"
     entry = FileEntry(sha256=hashlib.sha256(content).hexdigest(), bytes=len(content))
     manifest = Manifest.model_validate({**facts, "model_file": name, "files": {name: entry}})
