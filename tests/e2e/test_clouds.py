@@ -6,6 +6,7 @@ At the end of each cloud's tests its page is held against the rights they needed
 import signal
 from pathlib import Path
 
+import psutil
 import pytest
 
 from ml_pipeline.ports.training import JobState
@@ -138,6 +139,17 @@ def test_ctrl_c_stops_the_job_on_the_platform(released):
     assert training.state(job) is JobState.CANCELLED
     assert not training.running("toy")
     assert released.toy.record()["outcome"] == "interrupted"
+    assert eventually(lambda: not _sleepers(released.toy.folder))
+
+
+def _sleepers(folder) -> list[int]:
+    """Processes of the training that hangs, which work below the project's folder."""
+    found = []
+    for one in psutil.process_iter(["pid", "cwd", "cmdline"]):
+        sleeps = "time.sleep(600)" in " ".join(one.info["cmdline"] or ())
+        if sleeps and str(one.info["cwd"] or "").startswith(str(folder.parent)):
+            found.append(one.info["pid"])
+    return found
 
 
 def _number(version) -> int:

@@ -13,6 +13,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import psutil
+
 KEPT = ("PATH", "HOME", "LANG", "TMPDIR", "SSL_CERT_FILE", "UV_CACHE_DIR")
 
 
@@ -56,8 +58,14 @@ class Program:
         return None if self.process is None else self.process.poll()
 
     def stop(self) -> None:
+        """As a container ends: with every process in it, whatever group that is in."""
         if self.process is None:
             return
+        with suppress(psutil.NoSuchProcess):
+            inside = psutil.Process(self.process.pid).children(recursive=True)
+            for one in inside:
+                with suppress(psutil.NoSuchProcess):
+                    one.kill()
         with suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
