@@ -81,6 +81,26 @@ def test_an_installer_that_is_not_there_is_a_matter_of_the_base_image() -> None:
     assert "uv could not be installed: /no/such/program" in done.stderr
 
 
+@pytest.mark.parametrize("machine", ["x86_64", "aarch64"])
+@pytest.mark.parametrize("there", [True, False])
+def test_a_compiler_is_installed_only_where_there_are_no_wheels_and_none_is_there(
+    machine: str, there: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("apt-get", *(["gcc"] if there else [])):
+        program = tmp_path / name
+        program.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/asked\n')
+        program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert install.compiler(machine) == 0
+    asked = tmp_path / "asked"
+    assert asked.exists() == (machine == "aarch64" and not there)
+    if asked.exists():
+        assert asked.read_text().splitlines() == [
+            "update",
+            "install -y --no-install-recommends gcc libc6-dev",
+        ]
+
+
 def test_the_installer_needs_nothing_installed_and_shares_the_documented_codes() -> None:
     assert install.CONFIGURATION == ExitCode.CONFIGURATION
     assert install.UNAVAILABLE == ExitCode.UNAVAILABLE

@@ -180,12 +180,22 @@ def test_a_project_has_volumes_of_its_own(called: Any, files: Any, volume: str) 
     assert recipe.volumes()["/state"] == f"ml-pipeline-{volume}-state"
 
 
+@pytest.mark.parametrize("function", ["lint", "train", "build_image", "serve"])
+def test_a_command_works_in_a_folder_named_as_the_project(called: Any, function: str) -> None:
+    """Evidence and messages call a project by its folder's name, and `src` is everybody's."""
+    session = called(function)
+    recipe = _returned(session) if function in {"build_image", "serve"} else _recipe(session)
+    assert recipe.all("withWorkdir")[-1]["path"] == "/src/delivery"
+    argv = [*recipe.execs(), *(one["args"] for one in recipe.all("asService"))][-1]
+    assert argv[argv.index("--source") + 1] == "."
+
+
 def test_an_edit_to_the_project_installs_nothing_again(called: Any) -> None:
     """Whatever stands before the last installation does not depend on the project."""
     recipe = _recipe(called("load_test", parent=parent(source=given("edited"))))
     installs = [i for i, (name, args) in enumerate(recipe.steps)
                 if name == "withExec" and "/opt/install.py" in args["args"]]  # fmt: skip
-    assert len(installs) == 4
+    assert len(installs) == 5
     assert "edited" not in str(recipe.steps[: installs[-1] + 1])
     assert "edited" in str(recipe.steps[installs[-1] + 1 :])
 
@@ -221,6 +231,15 @@ def test_the_base_image_is_named_once_and_can_be_another(called: Any) -> None:
     assert _recipe(called("lint", parent=other)).base() == "registry.example/python:3.12"
 
 
+def test_a_compiler_is_seen_to_before_what_may_need_one_and_not_for_the_core(called: Any) -> None:
+    def position(function: str, word: str) -> int:
+        execs = _recipe(called(function)).execs()
+        return next((i for i, argv in enumerate(execs) if word in argv), -1)
+
+    assert 0 < position("train", "--compiler") < position("train", "pyproject.toml")
+    assert position("lint", "--compiler") == -1
+
+
 def test_platform_profile_settings_and_data_reach_the_pipeline(called: Any) -> None:
     chosen = parent(
         platform="local", profile="test", settings=["load.rate_per_s=80", "a=b; rm -rf /"],
@@ -231,7 +250,9 @@ def test_platform_profile_settings_and_data_reach_the_pipeline(called: Any) -> N
     assert recipe.environment()["ML_PIPELINE_PROFILE"] == "test"
     argv = recipe.commands()[-1]
     assert argv[-4:] == ["--set", "load.rate_per_s=80", "--set", "a=b; rm -rf /"]
-    project = next(one["source"] for one in recipe.all("withDirectory") if one["path"] == "/src")
+    project = next(
+        one["source"] for one in recipe.all("withDirectory") if one["path"] == "/src/delivery"
+    )
     assert project.all("filter")[0]["gitignore"] is True
     assert project.all("withDirectory")[0]["source"].steps[0][1]["name"] == "rows"
 

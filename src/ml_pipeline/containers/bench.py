@@ -96,7 +96,7 @@ class Bench:
         """The pipeline's command line."""
         sets = whole_settings(self.settings) if verb in _TAKE_SETTINGS else ()
         runs = "/own-runs" if uses is Uses.CONTENT else RUNS
-        line = [PROGRAM, verb, *words, "--source", SOURCE, "--state", STATE, "--runs", runs]
+        line = [PROGRAM, verb, *words, "--source", ".", "--state", STATE, "--runs", runs]
         return [*line, *(word for one in sets for word in ("--set", one))]
 
     def project(self) -> dagger.Directory:
@@ -106,14 +106,12 @@ class Bench:
 
     async def image(self) -> dagger.Container:
         """The project's own image: its environment made, its code beside it, ready to serve."""
-        chosen = (await names_of(self.source)).platform
-        wanted = extras("local", self.platform or chosen)
-        box = pipeline_image(self.base_image, wanted, self.index)
-        box = box.with_directory(SOURCE, self.project())
+        names = await names_of(self.source)
+        wanted = extras("local", self.platform or names.platform)
+        box = self._with_project(pipeline_image(self.base_image, wanted, self.index), names)
         listen = self.command("platform", "serve", "--host", "0.0.0.0", "--port", "8080")  # noqa: S104
         return (
             box.with_exec(self.command("prepare"))
-            .with_workdir(SOURCE)
             .with_exposed_port(8080)
             .with_entrypoint(listen[:1])
             .with_default_args(listen[1:])
@@ -138,11 +136,16 @@ class Bench:
             (NONCE, "" if uses is Uses.CONTENT else self.call),
         ):
             box = box.with_env_variable(variable, value) if value else box
-        box = box.with_directory(SOURCE, self.project())
+        box = self._with_project(box, names)
         if uses is Uses.STATE and self.state is not None:
             box = box.with_mounted_directory(_GIVEN_STATE, self.state)
             box = box.with_exec(self.command("platform", "import", _GIVEN_STATE))
         return box if uses is Uses.CONTENT else self._with_secrets(box)
+
+    def _with_project(self, box: dagger.Container, names: Names) -> dagger.Container:
+        """The project, in a folder named as its model: evidence calls a project by its folder."""
+        place = f"{SOURCE}/{names.model}"
+        return box.with_directory(place, self.project()).with_workdir(place)
 
     def _with_secrets(self, box: dagger.Container) -> dagger.Container:
         for variable, secret in self.secrets.items():

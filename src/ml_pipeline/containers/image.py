@@ -53,6 +53,8 @@ def pipeline_image(
     image = _reaching_an_index(image, index)
     image = _installed(image, "Python's venv", "python", "-m", "venv", _HOME)
     image = _installed(image, "uv", _PYTHON, "-m", "pip", "install", "uv")
+    if wanted != ("core",):
+        image = image.with_exec(["python", _INSTALL, "--compiler"])
     options = [word for extra in wanted for word in ("--extra", extra)]
     image = image.with_workdir(_CODE).with_file("pyproject.toml", code.file("pyproject.toml"))
     image = _with_uv(image, "the pipeline's dependencies", "-r", "pyproject.toml", *options)
