@@ -240,10 +240,12 @@ def test_an_abandoned_rollout_is_seen_and_ended_from_a_fresh_machine(world):
     assert world.another_router().rollout() is None
 
 
-def test_a_lease_that_ran_out_can_be_taken_by_another_run(world):
+def test_a_lease_that_ran_out_can_be_taken_by_another_run_which_first_puts_it_right(world):
+    world.router.set_weights({"c1": 90, "c2": 10})
     world.router.hold("run-1", fallback={"c1": 100}, lease_s=0.01)
     other = world.another_router()
     eventually(lambda: _held(other, "run-2"))
+    assert other.weights() == {"c1": 100}
     with pytest.raises(PlatformRefusedError, match="ran out"):
         world.router.renew("run-1")
     other.commit("run-2")

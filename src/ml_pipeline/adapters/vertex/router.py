@@ -63,11 +63,14 @@ class VertexRouter:
         self._ids(checked, found)
         now = self._clock.now()
         there = lease_of(found)
-        if there is not None and there.run_id != run_id and there.until > now:
-            raise BusyError(
-                f"run {there.run_id} moves traffic until {there.until:%H:%M:%S} UTC",
-                remedy="Wait for it, or end it with `ml-pipeline abort`.",
-            )
+        if there is not None and there.run_id != run_id:
+            if there.until > now:
+                raise BusyError(
+                    f"run {there.run_id} moves traffic until {there.until:%H:%M:%S} UTC",
+                    remedy="Wait for it, or end it with `ml-pipeline abort`.",
+                )
+            self.set_weights(there.fallback)  # its run died: what it promised is kept first
+            found = self._endpoint.get()
         until = now + timedelta(seconds=lease_s)
         self._take(found, Lease(run_id=run_id, until=until, fallback=checked), lease_s)
 
