@@ -69,7 +69,7 @@ class Server:
 
 async def main() -> None:
     parser = argparse.ArgumentParser()
-    for name in ("package", "port", "ready-file", "slot", "version", "chaos", "drain-s"):
+    for name in ("package", "port", "ready-file", "slot", "version", "chaos", "drain-s", "digest"):
         parser.add_argument(f"--{name}", default="")
     parser.add_argument("--trusted-type", action="append")
     asked = parser.parse_args()

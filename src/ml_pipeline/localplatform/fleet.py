@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ml_pipeline.domain.chaos import parse_chaos
-from ml_pipeline.domain.errors import PlatformRefusedError
+from ml_pipeline.domain.errors import DataError, PlatformRefusedError
 from ml_pipeline.localplatform.backoff import Backoff
 from ml_pipeline.localplatform.clock import wall_s
 from ml_pipeline.localplatform.folder import Folder
@@ -16,6 +16,7 @@ from ml_pipeline.localplatform.keeper import Keeper
 from ml_pipeline.localplatform.programs import ModelServer
 from ml_pipeline.localplatform.records import DeploymentRecord, Endpoint, Phase, checked_name
 from ml_pipeline.localplatform.store import Store
+from ml_pipeline.serving.package import package_digest
 
 #: Crashes within a minute after which a deployment is given up.
 CRASH_LIMIT = 5
@@ -139,8 +140,9 @@ class Fleet:
                 f"there is no package folder {wish.package}", remedy="Package the model first."
             )
         name = f"{wish.endpoint}-{wish.slot}-{wish.version}-{secrets.token_hex(4)}"
-        copy = self._folder.deployments / name
-        await asyncio.to_thread(shutil.copytree, wish.package, copy)
+        part = self._folder.deployments / name
+        await asyncio.to_thread(shutil.copytree, wish.package, part)
+        copy = await asyncio.to_thread(_sealed, part)
         return DeploymentRecord(
             endpoint=wish.endpoint,
             slot=wish.slot,
@@ -182,3 +184,12 @@ class Fleet:
         keeper = Keeper(program, log, Backoff(limit=CRASH_LIMIT))
         self._keepers[record.key] = keeper
         keeper.start()
+
+
+def _sealed(copy: Path) -> Path:
+    """The copy under a name that ends in its manifest's digest, which each start is held to."""
+    try:
+        digest = package_digest(copy)
+    except DataError:  # its model server says why, where `status` and the log show it
+        return copy
+    return copy.rename(copy.with_name(f"{copy.name}-{digest}"))

@@ -43,6 +43,8 @@ def server_command(server: str, record: DeploymentRecord, ready: Path) -> list[s
     command = python_module("ml_pipeline.localplatform.child", server)
     command += ["--package", record.package, "--port", "0", "--ready-file", str(ready)]
     command += ["--slot", record.slot, "--version", record.version, "--chaos", record.chaos]
+    if record.package_digest:
+        command += ["--digest", record.package_digest]
     for one in record.trusted_types:
         command += ["--trusted-type", one]
     return [*command, "--drain-s", str(DRAIN_S)]

@@ -8,6 +8,7 @@ from enum import StrEnum
 from ml_pipeline.domain.errors import PlatformRefusedError
 from ml_pipeline.localplatform.lease import Lease
 
+_DIGEST_AT_END = re.compile(r"-([0-9a-f]{64})\Z")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 
 
@@ -47,6 +48,15 @@ class DeploymentRecord:
     port: int | None = None
     phase: Phase = Phase.STARTING
     reason: str = ""
+
+    @property
+    def package_digest(self) -> str:
+        """SHA-256 of the package's manifest when it was copied: the end of the copy's name.
+
+        Empty when it had none: no model server takes such a package.
+        """
+        found = _DIGEST_AT_END.search(self.package)
+        return "" if found is None else found[1]
 
     @property
     def key(self) -> tuple[Endpoint, str]:

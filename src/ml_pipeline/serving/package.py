@@ -145,6 +145,15 @@ def write_package(target: Path, model: Path, facts: Mapping[str, object]) -> Man
     return manifest
 
 
+def package_digest(package: Path) -> str:
+    """What `PackageInfo.digest` is for this folder, without a look at the files it lists.
+
+    Raises:
+        DataError: it has no manifest that can be read.
+    """
+    return hashlib.sha256(_content(package, MANIFEST, MAX_MANIFEST_BYTES)).hexdigest()
+
+
 def read_package(package: Path) -> tuple[Manifest, bytes, PackageInfo]:
     """The manifest, the model's verified bytes, and what the folder is.
 

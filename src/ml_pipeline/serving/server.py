@@ -16,10 +16,11 @@ from pathlib import Path
 import uvloop
 
 from ml_pipeline.domain.chaos import parse_chaos
-from ml_pipeline.domain.errors import PipelineError, PlatformUnavailableError
+from ml_pipeline.domain.errors import DataError, PipelineError, PlatformUnavailableError
 from ml_pipeline.serving.app import BODY_BYTES, ModelApp
 from ml_pipeline.serving.http import HttpServer
-from ml_pipeline.serving.servable import load_servable
+from ml_pipeline.serving.package import MANIFEST, package_digest
+from ml_pipeline.serving.servable import Servable, load_servable
 
 _LOG = logging.getLogger(__name__)
 _LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
@@ -31,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     try:
         app = ModelApp(
-            load_servable(arguments.package, trusted_types=arguments.trusted_type, threads=1),
+            _loaded(arguments),
             slot=arguments.slot,
             version=arguments.version,
             chaos=parse_chaos(arguments.chaos),
@@ -42,6 +43,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         _LOG.error("%s. %s", error, error.remedy)
         return int(error.exit_code)
     return 0
+
+
+def _loaded(arguments: argparse.Namespace) -> Servable:
+    """The package, compared with the digest that was asked for before anything of it runs."""
+    package: Path = arguments.package
+    if arguments.digest and (digest := package_digest(package)) != arguments.digest:
+        raise DataError(
+            f"{package / MANIFEST} is not the one that was deployed: its digest is {digest},"
+            f" not {arguments.digest}",
+            remedy=f"Remove the copy {package}, and deploy the registered model again.",
+        )
+    return load_servable(package, trusted_types=arguments.trusted_type, threads=1)
 
 
 async def _serve(app: ModelApp, arguments: argparse.Namespace) -> None:
@@ -105,6 +118,7 @@ def _route(text: str) -> tuple[str, str]:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="ml_pipeline.serving.server", description=__doc__)
     parser.add_argument("--package", type=Path, required=True, help="the package folder")
+    parser.add_argument("--digest", default="", help="SHA-256 its package.json must have")
     parser.add_argument("--port", type=int, required=True, help="0 for any that is free")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--slot", type=_label, required=True, help="name of the deployment")

@@ -118,7 +118,8 @@ def tree_digest(path: Path) -> str:
     """
     if path.is_file():
         return _digest(path)
-    listing = json.dumps({name: _digest(file) for name, file in _files(path).items()})
+    digests = {name: _digest(file) for name, file in _files(path).items()}
+    listing = json.dumps(digests, sort_keys=True)
     return hashlib.sha256(listing.encode()).hexdigest()
 
 
