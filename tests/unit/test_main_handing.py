@@ -70,6 +70,28 @@ def test_a_run_that_was_killed_is_exported_as_unfinished(tmp_path: Path) -> None
     assert (tmp_path / "out" / "outcome").read_text() == "unfinished\n"
 
 
+@pytest.mark.parametrize(
+    ("came_to", "told"),
+    [("no-improvement", "no-improvement"), ("promoted", "unfinished")],
+    ids=["refused", "killed after it"],
+)
+def test_a_run_that_got_no_further_than_its_first_champion_is_found_by_its_own_id(
+    tmp_path: Path, came_to: str, told: str
+) -> None:
+    """Whoever chose the id and has the run refused still gets report and outcome."""
+    record = _run(tmp_path / "runs", "tonight-bootstrap") / "run.json"
+    record.write_text(record.read_text().replace("no-improvement", came_to))
+    runs, output = _runs(tmp_path / "runs"), tmp_path / "out"
+    assert handing.export_run(runs, "tonight", output) == "tonight-bootstrap"
+    assert (output / "outcome").read_text() == f"{told}\n"
+    assert (output / "junit.xml").exists()
+    assert runs.called("tonight-bootstrap") == "tonight-bootstrap"
+    with pytest.raises(ConfigurationError, match="there is no run 'yesterday'"):
+        runs.called("yesterday")
+    _run(tmp_path / "runs", "tonight")
+    assert runs.called("tonight") == "tonight"
+
+
 def test_there_must_be_a_run_to_export(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="there is no run in"):
         handing.export_run(_runs(tmp_path), None, tmp_path / "out")

@@ -63,7 +63,8 @@ def write_report(place: Place, run_id: str | None, output: Path | None) -> int:
         raise ConfigurationError(
             f"there is no run in {root}", remedy="Run `ml-pipeline full-pipeline` first."
         )
-    folder = runs.existing(chosen)
+    chosen = runs.called(chosen)
+    folder = runs.folder(chosen)
     stages = [found for one in STAGES if (found := newest_result(folder, one.id)) is not None]
     record = runs.record(chosen).model_copy(update={"stages": stages})
     target = output or folder / "report"

@@ -46,7 +46,8 @@ def single(place: Place, stage: str, on: str | None, asked: Asked, *, wait: bool
 def resumed(place: Place, run_id: str, asked: Asked, *, wait: bool) -> int:
     """`resume`, with the settings the run began with."""
     session, shown = open_session(place)
-    begun = recovery.asked_of(session.wiring.runs.existing(run_id))
+    run_id = session.wiring.runs.called(run_id)
+    begun = recovery.asked_of(session.wiring.runs.folder(run_id))
     shown.close()
     extra = begun["sets"] if begun else []
 

@@ -15,7 +15,7 @@ from ml_pipeline.adapters.local.evidence import (
     read_model,
 )
 from ml_pipeline.domain.errors import ConfigurationError, PipelineError, StorageError
-from ml_pipeline.domain.evidence import SCHEMA_VERSION, RunRecord, StageResult
+from ml_pipeline.domain.evidence import SCHEMA_VERSION, Outcome, RunRecord, StageResult
 from ml_pipeline.domain.identifiers import checked_run_id
 
 #: What of a state folder belongs to this machine or this moment: environments, kept answers,
@@ -27,10 +27,13 @@ _SQLITE = b"SQLite format 3\0"
 #: In a state folder: which snapshot it began with. In a snapshot: what it is one of.
 _MARKER, _LABEL = "imported.json", "snapshot.json"
 _FORMAT = 1
+_UNFINISHED = "unfinished"
 
 
 def export_run(runs: LocalRuns, run_id: str | None, output: Path) -> str:
     """Copy a run to `output/<id>`, with its report and its outcome on top; the run's id.
+
+    A run that ended while its first champion was made left its evidence under that run's id.
 
     Raises:
         ConfigurationError: there is no such run.
@@ -41,7 +44,8 @@ def export_run(runs: LocalRuns, run_id: str | None, output: Path) -> str:
         raise ConfigurationError(
             f"there is no run in {runs.root}", remedy="Run `full-pipeline` or `ci` first."
         )
-    folder = runs.existing(chosen)
+    chosen = runs.called(chosen)
+    folder = runs.folder(chosen)
     try:
         target = output / chosen
         _copy(folder, target)
@@ -50,7 +54,10 @@ def export_run(runs: LocalRuns, run_id: str | None, output: Path) -> str:
             if page.name in {"report.html", "report.md", "junit.xml"}:
                 shutil.copyfile(page, output / page.name)
         write_whole(output / "run-id", f"{chosen}\n")
-        write_whole(output / "outcome", f"{_outcome(folder)}\n")
+        outcome = _outcome(folder)
+        if run_id not in {None, chosen} and outcome == Outcome.PROMOTED:
+            outcome = _UNFINISHED  # its first champion was made, and then it was killed
+        write_whole(output / "outcome", f"{outcome}\n")
     except OSError as error:
         raise _unwritable(output, error) from error
     return chosen
@@ -58,7 +65,7 @@ def export_run(runs: LocalRuns, run_id: str | None, output: Path) -> str:
 
 def _outcome(folder: Path) -> str:
     if not (folder / RECORD).is_file():
-        return "unfinished"
+        return _UNFINISHED
     return read_model(folder / RECORD, RunRecord).outcome.value
 
 

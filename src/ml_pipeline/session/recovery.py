@@ -79,7 +79,8 @@ def abort(session: Session, run_id: str | None) -> list[str]:
     run_id = run_id or next(iter(runs.ids()), None)
     if run_id is None:
         return ["no run has been started"]
-    folder = runs.existing(run_id)
+    run_id = runs.called(run_id)
+    folder = runs.folder(run_id)
     append_journal(folder, session.clock, "aborting")
     done = restoring.cancel_training(
         session.wiring.project, run_id, platform=session.wiring.training, clock=session.clock

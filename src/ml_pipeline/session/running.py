@@ -15,7 +15,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from ml_pipeline.adapters.local.clock import HostClock
-from ml_pipeline.adapters.local.evidence import append_journal
+from ml_pipeline.adapters.local.evidence import BOOTSTRAP, append_journal
 from ml_pipeline.adapters.local.source import commit_of, source_digest
 from ml_pipeline.conductor import Conductor, Watcher
 from ml_pipeline.domain.errors import BusyError, ConfigurationError, StorageError
@@ -27,7 +27,6 @@ from ml_pipeline.settings import Secrets, Settings
 from ml_pipeline.wiring import Wiring
 
 STARTED = "run-started"
-BOOTSTRAP = "-bootstrap"
 #: A platform that a killed run left behind stops by itself after this long.
 _IDLE_STOP_S = 600.0
 

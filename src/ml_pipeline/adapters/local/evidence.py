@@ -23,6 +23,8 @@ RECORD = "run.json"
 JOURNAL = "journal.jsonl"
 #: What the folder of a rollback is called before its id, and the journal lines that end things.
 ROLLBACK = "rollback-"
+#: How the id of a run ends that made a first champion, after the id of the run it was made for.
+BOOTSTRAP = "-bootstrap"
 _WRITTEN = "result-written"
 ROLLBACK_FINISHED = "rollback-finished"
 RUN_ABORTED = "run-aborted"
@@ -199,6 +201,18 @@ class LocalRuns:
                 remedy=f"Choose one of the newest runs ({known}).",
             )
         return folder
+
+    def called(self, run_id: str) -> str:
+        """The id of the run that was begun as `run_id`.
+
+        It is another one where that ended, or was killed, while its first champion was made.
+
+        Raises:
+            ConfigurationError: there is no such run.
+        """
+        if not self.folder(run_id).is_dir() and (self.root / f"{run_id}{BOOTSTRAP}").is_dir():
+            return f"{run_id}{BOOTSTRAP}"
+        return self.existing(run_id).name
 
     def ids(self) -> list[str]:
         """Run ids, newest first by when their folders were made."""
