@@ -33,7 +33,12 @@ if behaviour == "words":
 if behaviour != "no-model":
     (output / "deep").mkdir()
     (output / "deep" / "model.skops").write_bytes(pathlib.Path(data).read_bytes())
-if behaviour != "no-metrics":
+if behaviour == "pipe-model":
+    (output / "deep" / "model.skops").unlink()
+    os.mkfifo(output / "deep" / "model.skops")
+if behaviour == "pipe-metrics":
+    os.mkfifo(output / "scores.json")
+elif behaviour != "no-metrics":
     (output / "scores.json").write_text(metrics)
 """
 ROWS = "a,b\n1,2\n"

@@ -1,6 +1,7 @@
 """Files between a container and a bucket, and metrics to an Azure ML job's MLflow run."""
 
 import json
+import os
 import ssl
 from email.parser import BytesParser
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -149,3 +150,10 @@ def test_a_server_that_does_not_take_them_is_said_and_no_error(mlflow):
     assert len(asked) == 3
     assert "not reached over https" in publish("good", scheme="http")
     assert "no MLflow run" in tracking.publish({"mae": 4.5}, 1000, {})
+
+
+def test_a_folder_with_a_pipe_in_it_is_refused_and_the_pipe_named(tmp_path):
+    (tmp_path / "left").mkdir()
+    os.mkfifo(tmp_path / "left" / "odd")
+    with pytest.raises(DataError, match="odd` is a named pipe"):
+        moving.send(tmp_path / "left", str(tmp_path / "sent"))

@@ -35,12 +35,22 @@ def bring(place: str, into: Path, *, mount: Path = MOUNT) -> Path:
 
 
 def send(folder: Path, place: str, *, mount: Path = MOUNT) -> None:
-    """Copy all files of a folder to a path or `gs://` URI; raises as `bring`."""
+    """Copy all files of a folder to a path or `gs://` URI.
+
+    Raises:
+        DataError: something in it cannot be copied, such as a pipe; else as `bring`.
+    """
     near = _mounted(place, mount)
     if near is None:
         _upload(folder, place)
     else:
-        shutil.copytree(folder, near, dirs_exist_ok=True, ignore_dangling_symlinks=True)
+        try:
+            shutil.copytree(folder, near, dirs_exist_ok=True, ignore_dangling_symlinks=True)
+        except shutil.Error as error:
+            raise DataError(
+                f"not all of {folder} can be handed over to {place}: {error.args[0][0][2]}",
+                remedy="Leave only plain files and folders in {output}.",
+            ) from error
 
 
 def write(text: str, place: str, scratch: Path, *, mount: Path = MOUNT) -> None:

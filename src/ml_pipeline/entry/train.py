@@ -8,7 +8,6 @@ by the pipeline, for every platform alike. The whole contract stands in docs/con
 import argparse
 import os
 import re
-import shutil
 import signal
 import sys
 import tempfile
@@ -22,6 +21,12 @@ from ml_pipeline.entry import moving, tracking
 from ml_pipeline.entry.child import Ended, run_to_end
 from ml_pipeline.entry.layouts import PROJECT_ENV, Layout, TrainingPlaces, training_places
 from ml_pipeline.ports import containers as told
+from ml_pipeline.ports.training_output import (
+    NOTHING,
+    metrics_text,
+    require_file,
+    what_was_left,
+)
 
 #: SageMaker shows the first 1,024 characters of the failure file.
 _FAILURE_CHARS = 1024
@@ -87,21 +92,40 @@ def _hand_over(
     places: TrainingPlaces, output: Path, job: told.ContainerJob, environ: Mapping[str, str]
 ) -> None:
     metrics = output / job.metrics
-    if metrics.is_file() and metrics != output / told.METRICS_FILE:
-        shutil.copyfile(metrics, output / told.METRICS_FILE)
-    if not (output / job.artifact).exists():
+    text = _metrics_left(output, job)
+    if what_was_left(output, job.artifact) == NOTHING:
         _say(f"the training left no model {job.artifact!r} in {{output}}")
+    else:
+        require_file(output, job.artifact, where="the training")
     moving.send(output, places.output, mount=Path(environ.get(told.ROOT) or moving.MOUNT))
+    if text is None:
+        _say(f"the training left no metrics {job.metrics!r} in {{output}}")
+        return
     try:
-        text = metrics.read_text(encoding="utf-8", errors="replace")
         values = reported_metrics(text, where=job.metrics)
-    except (OSError, DataError) as error:
+    except DataError as error:
         _say(f"metrics are not published: {error}")
         return
     for name, value in values.items():
         print(told.metric_line(name, value), flush=True)  # noqa: T201 - read from the log
     if places.layout is Layout.AZUREML:
         _say(tracking.publish(values, int(metrics.stat().st_mtime * 1000), environ))
+
+
+def _metrics_left(output: Path, job: told.ContainerJob) -> str | None:
+    """The metrics file's text, which then stands under our name for it too.
+
+    None when there is no such file, for the pipeline to judge.
+    """
+    if what_was_left(output, job.metrics) == NOTHING:
+        return None
+    content = metrics_text(output, job.metrics, where="the training")
+    ours = output / told.METRICS_FILE
+    if what_was_left(output, ours.name) != NOTHING:
+        require_file(output, ours.name, where="the training")
+    if ours.resolve() != (output / job.metrics).resolve():
+        ours.write_bytes(content)
+    return content.decode(errors="replace")
 
 
 def _leave_failure(

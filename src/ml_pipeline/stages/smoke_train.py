@@ -15,6 +15,7 @@ from ml_pipeline.ports.evidence import StageFolder
 from ml_pipeline.ports.models import TrainedModels
 from ml_pipeline.ports.runner import ProjectRunner, run_or_fail
 from ml_pipeline.ports.tables import TableStore
+from ml_pipeline.ports.training_output import NOTHING, metrics_text, what_was_left
 from ml_pipeline.stages.fetch_data import given_to_training
 
 _PREDICTED_ROWS = 3
@@ -113,25 +114,26 @@ def _left_behind(
     )
     if not ran.passed:
         return [ran]
-    artifact = output / train.artifact
+    found = what_was_left(output, train.artifact)
     left = Check(
         name=f"{turn} training leaves {train.artifact}",
-        passed=artifact.is_file(),
-        message="" if artifact.is_file() else f"nothing called {train.artifact} in {{output}}",
+        passed=not found,
+        message=found and f"{found} called {train.artifact} in {{output}}",
     )
-    return [ran, left, _reported(turn, output / train.metrics, metric)]
+    return [ran, left, _reported(turn, output, train.metrics, metric)]
 
 
-def _reported(turn: str, path: Path, metric: MetricPolicy) -> Check:
+def _reported(turn: str, output: Path, file: str, metric: MetricPolicy) -> Check:
     name = f"{turn} training reports finite metrics"
+    if (found := what_was_left(output, file)) == NOTHING:
+        return Check(name=name, passed=False, message=f"{found} called {file} in {{output}}")
     try:
-        metrics = reported_metrics(path.read_text(encoding="utf-8"), where=path.name)
+        text = metrics_text(output, file, where="it").decode()
+        metrics = reported_metrics(text, where=file)
         if metric.reported_as is None:
             return Check(name=name, passed=True, value=float(len(metrics)), unit="metrics")
         value = read(metric, metrics, key=metric.reported_as, whose="the smoke training")
-    except FileNotFoundError:
-        return Check(name=name, passed=False, message=f"nothing called {path.name} in {{output}}")
-    except (OSError, UnicodeDecodeError, DataError) as error:
+    except (UnicodeDecodeError, DataError) as error:
         return Check(name=name, passed=False, message=str(error))
     return Check(name=name, passed=True, value=value, limit=f"{metric.min:g} to {metric.max:g}")
 

@@ -22,6 +22,7 @@ from ml_pipeline.ports.training import (
     TrainingRequest,
     cancel_and_see,
 )
+from ml_pipeline.ports.training_output import require_file
 from ml_pipeline.stages.fetch_data import given_to_training
 
 #: A pace up to this is that of a platform on this machine, in seconds.
@@ -185,6 +186,7 @@ def _brought_home(
     model = stage.path / "model" / Path(train.artifact).name
     model.parent.mkdir()
     digest = artifacts.fetch(result.model_uri, model)
+    require_file(model.parent, model.name, where=f"training job {job.name}")
     checks = [Check(name="the job succeeded", passed=True, value=job.name)]
     if metric.reported_as is not None:
         value = read(metric, result.metrics, key=metric.reported_as, whose="the training")

@@ -31,6 +31,12 @@ from ml_pipeline.ports.training import (
     RunningJob,
     TrainingRequest,
 )
+from ml_pipeline.ports.training_output import (
+    NOTHING,
+    metrics_text,
+    require_file,
+    what_was_left,
+)
 
 if TYPE_CHECKING:
     from ml_pipeline.ports.training import TrainingPlatform
@@ -132,10 +138,13 @@ class LocalTraining:
                 remedy="Wait until it has succeeded.",
             )
         asked = self._asked(job)
-        text = self._left_behind(job, asked.metrics, "metrics").read_text(errors="replace")
-        model = self._left_behind(job, asked.artifact, "model")
+        output, where = self._path(job) / files.OUTPUT, f"training job {job.name}"
+        _require(output, asked.metrics, "metrics", where)
+        text = metrics_text(output, asked.metrics, where=where).decode(errors="replace")
+        _require(output, asked.artifact, "model", where)
+        model = require_file(output, asked.artifact, where=where)
         return JobResult(
-            metrics=reported_metrics(text, where=f"{asked.metrics} of training job {job.name}"),
+            metrics=reported_metrics(text, where=f"{asked.metrics} of {where}"),
             model_uri=model.as_uri(),
         )
 
@@ -210,16 +219,16 @@ class LocalTraining:
         self._runner.mask(folder / files.LOG)
         files.finish(folder, None, "its supervisor was killed")
 
-    def _left_behind(self, job: JobRef, name: str, what: str) -> Path:
-        output = self._path(job) / files.OUTPUT
-        path = (output / name).resolve()
-        if not path.is_relative_to(output.resolve()) or not path.exists():
-            found = ", ".join(sorted(each.name for each in output.iterdir())) or "nothing"
-            raise DataError(
-                f"training job {job.name} left no {what} {name!r} in {{output}}, but {found}",
-                remedy=f"Let the training write it, or correct the {what}'s name under [train].",
-            )
-        return path
+
+def _require(output: Path, name: str, what: str, where: str) -> None:
+    """Say what else is there, where the training may only call its file otherwise."""
+    if what_was_left(output, name) != NOTHING:
+        return
+    inside = sorted(each.name for each in output.iterdir()) if output.is_dir() else []
+    raise DataError(
+        f"{where} left no {what} {name!r} in {{output}}, but {', '.join(inside) or 'nothing'}",
+        remedy=f"Let the training write it, or correct the {what}'s name under [train].",
+    )
 
 
 def _start(folder: Path, environ: dict[str, str]) -> None:
