@@ -20,9 +20,9 @@ pytestmark = [
 ]
 
 
-def _dagger(*words: str) -> "subprocess.CompletedProcess[str]":
+def _dagger(*words: str, cwd: Path = ROOT) -> "subprocess.CompletedProcess[str]":
     argv = ["dagger", "--progress=plain", *words]
-    return subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=False)
+    return subprocess.run(argv, cwd=cwd, capture_output=True, text=True, check=False)
 
 
 def test_the_engine_lists_every_stage() -> None:
@@ -47,6 +47,27 @@ def test_the_examples_lint_passes_in_a_container() -> None:
 
 def test_a_platform_that_does_not_exist_ends_with_the_documented_code() -> None:
     done = _dagger("call", "--platform=mars", "ci")
+    assert done.returncode == 4, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--slack-webhook=env://NO_SUCH_VARIABLE", "ci"], "a secret cannot be read"),
+        (["--base-image=python:no-such-tag", "lint"], "the base image cannot be had"),
+        (["--commit=main", "ci"], "which is no commit"),
+    ],
+)
+def test_what_was_given_wrong_ends_with_the_documented_code(words: list[str], said: str) -> None:
+    done = _dagger("call", *words)
+    assert done.returncode == 4, done.stderr
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_another_project_without_configuration_is_told_so(tmp_path: Path) -> None:
+    (tmp_path / "README.md").write_text("nothing yet\n")
+    done = _dagger("call", "-m", str(ROOT), "--source=.", "ci", cwd=tmp_path)
     assert done.returncode == 4, done.stderr
 
 

@@ -279,6 +279,10 @@ def test_secrets_are_variables_or_files_and_never_words(called: Any) -> None:
 def test_a_package_index_is_a_secret_for_uv_and_pip(called: Any) -> None:
     recipe = _recipe(called("lint", parent=parent(package_index=given("index", "secret"))))
     assert set(recipe.secrets()) == {"UV_DEFAULT_INDEX", "PIP_INDEX_URL"}
+    by_uv = [argv for argv in recipe.execs() if "uv" in argv and "--python" in argv]
+    assert len(by_uv) == 2
+    assert all("--no-config" in argv for argv in by_uv), "it may not say when files came"
+    assert not any("--no-config" in argv for argv in _recipe(called("lint")).execs())
     assert recipe.environment()["UV_SYSTEM_CERTS"] == "1"
     assert recipe.environment()["UV_NATIVE_TLS"] == "1"
 

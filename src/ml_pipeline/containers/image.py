@@ -57,10 +57,14 @@ def pipeline_image(
         image = image.with_exec(["python", _INSTALL, "--compiler"])
     options = [word for extra in wanted for word in ("--extra", extra)]
     image = image.with_workdir(_CODE).with_file("pyproject.toml", code.file("pyproject.toml"))
-    image = _with_uv(image, "the pipeline's dependencies", "-r", "pyproject.toml", *options)
+    # The date in [tool.uv] is for an index that says when files came; many private ones do not,
+    # and then uv would take nothing.
+    plain = () if index is None else ("--no-config",)
+    what = "the pipeline's dependencies"
+    image = _with_uv(image, what, *plain, "-r", "pyproject.toml", *options)
     image = image.with_file("README.md", code.file("README.md"))
     image = image.with_directory("src", code.directory("src"), exclude=["**/__pycache__"])
-    return _with_uv(image, "the pipeline", "--no-deps", ".").with_workdir("/")
+    return _with_uv(image, "the pipeline", *plain, "--no-deps", ".").with_workdir("/")
 
 
 def _reaching_an_index(image: dagger.Container, index: dagger.Secret | None) -> dagger.Container:
