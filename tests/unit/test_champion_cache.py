@@ -96,6 +96,21 @@ def test_a_note_that_lacks_something_is_no_note(state):
     assert read_champion_cache(state, "eta") is None
 
 
+@pytest.mark.parametrize("note", [[1], "3", None, {}, {"version": 3}, {"metrics": []}])
+def test_a_note_of_another_shape_is_no_note(state, note):
+    write_champion_cache(state, VERSION)
+    whole = json.loads((state / "champion.json").read_text())
+    damaged = {**whole["models"]["eta"], **note} if isinstance(note, dict) and note else note
+    (state / "champion.json").write_text(json.dumps({**whole, "models": {"eta": damaged}}))
+    assert read_champion_cache(state, "eta") is None
+    assert noted_champion(state, "eta") in {None, VERSION.version}
+
+
+def test_a_note_nested_too_deeply_is_no_note(state):
+    (state / "champion.json").write_text("[" * 100_000)
+    assert noted_champion(state, "eta") is None
+
+
 def test_reading_it_loads_no_mlflow():
     code = (
         "import sys\n"

@@ -34,17 +34,24 @@ def show_status(place: Place) -> int:
 def _came_to(runs: LocalRuns, run_id: str) -> str:
     try:
         record = runs.record(run_id)
+        return said(f"{record.outcome}: {record.message}")
     except ConfigurationError:
-        ends = {line.get("event"): line for line in read_journal(runs.folder(run_id))}
-        if ROLLBACK_FINISHED in ends:
-            return said(str(ends[ROLLBACK_FINISHED].get("message", "rollback finished")))
-        if RUN_ABORTED in ends:
-            return "aborted"
-        again = "rollback" if run_id.startswith(ROLLBACK) else f"resume {run_id}"
-        return f"not concluded: run `ml-pipeline {again}`, or `abort {run_id}`"
+        return _unconcluded(runs, run_id)
     except DataError as error:
-        return str(error)
-    return said(f"{record.outcome}: {record.message}")
+        return said(str(error))
+
+
+def _unconcluded(runs: LocalRuns, run_id: str) -> str:
+    try:
+        ends = {line["event"]: line for line in read_journal(runs.folder(run_id))}
+    except DataError as error:
+        return said(str(error))
+    if ROLLBACK_FINISHED in ends:
+        return said(str(ends[ROLLBACK_FINISHED].get("message", "rollback finished")))
+    if RUN_ABORTED in ends:
+        return "aborted"
+    again = "rollback" if run_id.startswith(ROLLBACK) else f"resume {run_id}"
+    return f"not concluded: run `ml-pipeline {again}`, or `abort {run_id}`"
 
 
 def write_report(place: Place, run_id: str | None, output: Path | None) -> int:

@@ -49,7 +49,7 @@ def resumed(place: Place, run_id: str, asked: Asked, *, wait: bool) -> int:
     run_id = session.wiring.runs.called(run_id)
     begun = recovery.asked_of(session.wiring.runs.folder(run_id))
     shown.close()
-    extra = begun["sets"] if begun else []
+    extra = begun.sets if begun else []
 
     def work(session: Session, name: str) -> RunRecord:
         return recovery.resume(session, name, session.options(**asked))

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import re
 import selectors
 import subprocess
 import sys
@@ -26,6 +27,7 @@ from ml_pipeline.localplatform.folder import Folder
 DEFAULT_PORT = 8080
 #: How long a platform may take to start and to stop, in seconds.
 START_LIMIT_S, STOP_LIMIT_S = 120.0, 30.0
+_ADMIN_URL = re.compile(r"http://127\.0\.0\.1:[0-9]{1,5}")
 _ERRORS: Mapping[str, type[PipelineError]] = {
     one.__name__: one for one in (BusyError, ConfigurationError, PlatformUnavailableError)
 }
@@ -184,11 +186,10 @@ def _ask(folder: Folder, method: str, path: str) -> tuple[str, dict[str, Any]] |
     """The admin URL and its answer; None when nothing is up."""
     import httpx  # noqa: PLC0415 - 60 ms, and `control` is imported by the command line
 
-    try:
-        admin_url = str(json.loads(folder.address.read_text(encoding="utf-8"))["admin_url"])
-        token = folder.token.read_text(encoding="utf-8")
-    except FileNotFoundError:
+    where = _address(folder)
+    if where is None:
         return None
+    admin_url, token = where
     try:
         with httpx.Client(trust_env=False, timeout=10.0) as client:
             headers = {"Authorization": f"Bearer {token}"}
@@ -207,7 +208,40 @@ def _ask(folder: Folder, method: str, path: str) -> tuple[str, dict[str, Any]] |
         )
     if answer.status_code != 200:  # somebody else's port by now, or a platform started meanwhile
         return None
-    return admin_url, answer.json()
+    try:
+        found = answer.json()
+    except (ValueError, RecursionError):
+        return None
+    return (admin_url, found) if isinstance(found, dict) else None
+
+
+def _address(folder: Folder) -> tuple[str, str] | None:
+    """Admin URL and token of the platform; None when none is up."""
+    try:
+        found = json.loads(folder.address.read_bytes())["admin_url"]
+        token = folder.token.read_text(encoding="ascii")
+        if _ADMIN_URL.fullmatch(found):
+            return found, token
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (ValueError, KeyError, TypeError, RecursionError):
+        pass  # a crash or a person left it so
+    if _lives(folder):
+        raise PlatformUnavailableError(
+            f"the platform on {folder.root} is up, but {folder.address} cannot be read",
+            remedy=f"End the process that holds {folder.lock}, and start the platform again.",
+        )
+    return None
+
+
+def _lives(folder: Folder) -> bool:
+    from filelock import FileLock, Timeout  # noqa: PLC0415 - only needed here
+
+    try:
+        with FileLock(folder.lock, timeout=0):
+            return False
+    except Timeout:
+        return True
 
 
 def _command(folder: Folder, port: int, sticky_header: str | None, options: UpOptions) -> list[str]:

@@ -1,26 +1,31 @@
 """What happens after a run: resume it, abort it, roll a release back."""
 
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+
+from pydantic import BaseModel, ValidationError, field_validator
 
 from ml_pipeline.adapters.local.evidence import (
+    JOURNAL,
     ROLLBACK,
     ROLLBACK_FINISHED,
     RUN_ABORTED,
     append_journal,
+    is_damaged,
     newest_result,
     read_journal,
 )
 from ml_pipeline.conductor import kept
-from ml_pipeline.domain.errors import ConfigurationError
-from ml_pipeline.domain.evidence import EXIT_CODES, Outcome, RunRecord
+from ml_pipeline.domain.errors import ConfigurationError, DataError
+from ml_pipeline.domain.evidence import EXIT_CODES, Outcome, RunRecord, StageResult
 from ml_pipeline.pipeline import STAGES, spec
 from ml_pipeline.ports.evidence import RunOptions
 from ml_pipeline.session import restoring
 from ml_pipeline.session.running import STARTED, Session
 
+_DIGESTS = ("source_digest", "settings_digest")
 #: Journal lines of stages that touched what serves.
 _TOUCHED = {
     "staging-deploying",
@@ -35,6 +40,7 @@ def resume(session: Session, run_id: str, options: RunOptions) -> RunRecord:
     """Continue a run from its journal; what passed is not run again.
 
     Raises:
+        DataError: its journal does not say any more how it began.
         ConfigurationError: it was aborted, or code or settings changed since it began.
     """
     folder = session.wiring.runs.existing(run_id)
@@ -46,9 +52,9 @@ def resume(session: Session, run_id: str, options: RunOptions) -> RunRecord:
         )
     if any(line.get("event") == RUN_ABORTED for line in read_journal(folder)):
         raise ConfigurationError(f"run {run_id} was aborted", remedy="Start a new run.")
-    before = begun["options"]
-    for name in ("source_digest", "settings_digest"):
-        if before[name] != getattr(options, name):
+    before = begun.options
+    for name in _DIGESTS:
+        if getattr(before, name) != getattr(options, name):
             raise ConfigurationError(
                 f"{name.removesuffix('_digest')} changed since run {run_id} began, so its"
                 " evidence is about something else",
@@ -56,21 +62,21 @@ def resume(session: Session, run_id: str, options: RunOptions) -> RunRecord:
             )
     options = replace(
         options,
-        force=bool(before["force"]),
-        force_promote=bool(before["force_promote"]),
-        chaos=str(before["chaos"]),
-        trigger=str(before["trigger"]),
-        bootstrap=bool(before["bootstrap"]),
-        cutoff=datetime.fromisoformat(before["cutoff"]) if before["cutoff"] else None,
-        reason=options.reason or str(before["reason"]),
+        force=before.force,
+        force_promote=before.force_promote,
+        chaos=before.chaos,
+        trigger=before.trigger,
+        bootstrap=before.bootstrap,
+        cutoff=before.cutoff,
+        reason=options.reason or before.reason,
     )
-    stages = [spec(one) for one in begun["stages"]]
+    stages = [spec(one) for one in begun.stages]
     results = {
         one.id: found
         for one in stages
         if not one.always and (found := newest_result(folder, one.id)) is not None
     }
-    return session.run(run_id, stages, options, begun["sets"], kept(results))
+    return session.run(run_id, stages, options, begun.sets, kept(results))
 
 
 def abort(session: Session, run_id: str | None) -> list[str]:
@@ -85,7 +91,8 @@ def abort(session: Session, run_id: str | None) -> list[str]:
     done = restoring.cancel_training(
         session.wiring.project, run_id, platform=session.wiring.training, clock=session.clock
     )
-    if _touched_platform(folder):
+    begun, known = _begun(folder)
+    if not known or _touched_platform(folder):
         done += restoring.restore_traffic(
             session.settings.model,
             registry=session.wiring.registry,
@@ -97,7 +104,10 @@ def abort(session: Session, run_id: str | None) -> list[str]:
         )
     append_journal(folder, session.clock, RUN_ABORTED, done=list(done))
     if not (folder / "run.json").is_file():
-        _record_aborted(session, run_id, folder)
+        if not known:
+            return [*done, "its journal does not say how it began, so there is no record of it"]
+        if begun is not None:
+            _record_aborted(session, run_id, folder, begun)
     return done
 
 
@@ -106,15 +116,9 @@ def _touched_platform(folder: Path) -> bool:
     return bool(events & _TOUCHED)
 
 
-def _record_aborted(session: Session, run_id: str, folder: Path) -> None:
-    begun = asked_of(folder)
-    if begun is None:
-        return
-    results = {
-        one.id: found for one in STAGES if (found := newest_result(folder, one.id)) is not None
-    }
-    options = RunOptions(**{**begun["options"], "cutoff": None})
-    record = session.record(run_id, options, results, datetime.fromisoformat(begun["at"]))
+def _record_aborted(session: Session, run_id: str, folder: Path, begun: "Begun") -> None:
+    results = {one.id: found for one in STAGES if (found := _readable(folder, one.id)) is not None}
+    record = session.record(run_id, replace(begun.options, cutoff=None), results, begun.at)
     stopped = {
         "outcome": Outcome.INTERRUPTED,
         "exit_code": int(EXIT_CODES[Outcome.INTERRUPTED]),
@@ -147,9 +151,51 @@ def roll_back(session: Session, reason: str) -> str:
     return told
 
 
-def asked_of(run_folder: Path) -> dict[str, Any] | None:
-    """The journal line a run began with, None when there is none."""
+class Begun(BaseModel):
+    """What a run was asked when it began; `at` is when, `sets` its `--set` options."""
+
+    options: RunOptions
+    sets: list[str]
+    stages: list[str]
+    at: datetime
+
+    @field_validator("options", mode="before")
+    @classmethod
+    def _names_what_it_is_about(cls, value: object) -> object:
+        if isinstance(value, dict) and value.keys() >= set(_DIGESTS):
+            return value
+        raise ValueError("names no source and no settings")
+
+
+def asked_of(run_folder: Path) -> Begun | None:
+    """What a run of stages began with, None for what is none.
+
+    Raises:
+        DataError: its journal does not say that any more.
+    """
     for line in read_journal(run_folder):
-        if line.get("event") == STARTED:
-            return dict(line)
+        if line["event"] == STARTED:
+            with suppress(ValidationError):
+                return Begun.model_validate(line)
+            break
+    else:
+        if not is_damaged(run_folder):
+            return None
+    raise DataError(
+        f"the journal {run_folder / JOURNAL} is damaged: how the run began is not to be read",
+        remedy=f"End it with `ml-pipeline abort {run_folder.name}`.",
+    )
+
+
+def _begun(run_folder: Path) -> tuple[Begun | None, bool]:
+    """What a run began with, and whether that is known."""
+    try:
+        return asked_of(run_folder), True
+    except DataError:
+        return None, False
+
+
+def _readable(run_folder: Path, stage: str) -> StageResult | None:
+    with suppress(DataError):
+        return newest_result(run_folder, stage)
     return None

@@ -39,15 +39,15 @@ def read_champion_cache(state: Path, model: str) -> ModelVersion | None:
         return None
     try:
         version = _version(noted)
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, AttributeError):
         return None
     return version if version.version == _alias_in(state / DATABASE, model) else None
 
 
 def noted_champion(state: Path, model: str) -> str | None:
     """The version that was champion when the note was written, without asking the database."""
-    noted = _notes(state).get(model)
-    return None if noted is None else str(noted.get("version"))
+    noted = _notes(state).get(model, {}).get("version")
+    return noted if isinstance(noted, str) else None
 
 
 def write_champion_cache(state: Path, champion: ModelVersion) -> None:
@@ -70,12 +70,13 @@ def clear_champion_cache(state: Path, model: str) -> None:
         _write(state, notes)
 
 
-def _notes(state: Path) -> dict[str, Any]:
+def _notes(state: Path) -> dict[str, dict[str, Any]]:
     try:
         found = json.loads((state / _NOTE).read_text(encoding="utf-8"))
-        return dict(found["models"]) if found["schema_version"] == _SCHEMA_VERSION else {}
-    except (OSError, ValueError, KeyError, TypeError):
+        notes = found["models"].items() if found["schema_version"] == _SCHEMA_VERSION else ()
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return {}
+    return {model: noted for model, noted in notes if isinstance(noted, dict)}
 
 
 def _write(state: Path, notes: Mapping[str, Any]) -> None:

@@ -14,7 +14,7 @@ from pydantic import BaseModel, JsonValue, ValidationError
 from ml_pipeline.adapters.local.disk import digest_of, unwritable, write_whole
 from ml_pipeline.domain.errors import ConfigurationError, DataError
 from ml_pipeline.domain.evidence import Artifact, RunRecord, StageResult, Status
-from ml_pipeline.domain.identifiers import checked_run_id
+from ml_pipeline.domain.identifiers import RUN_ID, checked_run_id
 from ml_pipeline.ports.clock import Clock
 from ml_pipeline.ports.evidence import Folder
 
@@ -103,17 +103,41 @@ def append_journal(run_folder: Path, clock: Clock, event: str, **facts: Any) -> 
 
 
 def read_journal(run_folder: Path) -> list[dict[str, JsonValue]]:
-    """All whole lines of a run's journal, oldest first; a torn last line is left out."""
+    """All events of a run's journal, oldest first; what a crash or a person damaged is left out.
+
+    Raises:
+        DataError: the file cannot be opened.
+    """
+    return [line for line in _lines(run_folder) if line is not None]
+
+
+def is_damaged(run_folder: Path) -> bool:
+    """Whether a run's journal holds anything that is no event."""
+    return None in _lines(run_folder)
+
+
+def _lines(run_folder: Path) -> list[dict[str, JsonValue] | None]:
+    """Every line of a journal, None for one that cannot be read."""
     path = run_folder / JOURNAL
     if not path.is_file():
         return []
-    lines = []
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-        try:
-            lines.append(json.loads(line))
-        except json.JSONDecodeError:
-            continue
-    return lines
+    try:
+        text = path.read_text(encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise DataError(
+            f"{path} cannot be read: {error.strerror or error}",
+            remedy="Allow reading it, or remove that run's folder.",
+        ) from error
+    return [_event(line) for line in text.splitlines() if line]
+
+
+def _event(line: str) -> dict[str, JsonValue] | None:
+    try:
+        found = json.loads(line)
+    except (ValueError, RecursionError):  # also a number or a nesting beyond what Python reads
+        return None
+    named = isinstance(found, dict) and isinstance(found.get("event"), str)
+    return found if named else None
 
 
 def attempts(run_folder: Path, stage: str) -> list[int]:
@@ -218,7 +242,11 @@ class LocalRuns:
         """Run ids, newest first by when their folders were made."""
         if not self.root.is_dir():
             return []
-        folders = [one for one in self.root.iterdir() if (one / JOURNAL).is_file()]
+        folders = [
+            one
+            for one in self.root.iterdir()
+            if RUN_ID.fullmatch(one.name) and (one / JOURNAL).is_file()
+        ]
         folders.sort(key=_started, reverse=True)
         return [one.name for one in folders]
 
@@ -274,9 +302,9 @@ class LocalRuns:
 
 
 def _started(run_folder: Path) -> str:
-    with (run_folder / JOURNAL).open(encoding="utf-8", errors="replace") as file:
-        first = file.readline()
     try:
-        return str(json.loads(first)["at"])
-    except (json.JSONDecodeError, KeyError, TypeError):
+        with (run_folder / JOURNAL).open(encoding="utf-8", errors="replace") as file:
+            first = _event(file.readline())
+    except OSError:
         return ""
+    return "" if first is None else str(first.get("at", ""))

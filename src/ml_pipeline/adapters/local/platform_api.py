@@ -109,7 +109,13 @@ class PlatformApi:
             token = (self._folder / "token").read_text(encoding="utf-8")
         except FileNotFoundError as exc:
             raise _NotThereError(f"no embedded platform is up on {self._folder}") from exc
-        return str(json.loads(text)["admin_url"]), token
+        try:
+            return str(json.loads(text)["admin_url"]), token
+        except (ValueError, KeyError, TypeError, RecursionError) as exc:
+            raise PlatformUnavailableError(
+                f"{self._folder / 'platform.json'} is damaged, so the platform cannot be found",
+                remedy="Run `ml-pipeline platform status`, and do what it says.",
+            ) from exc
 
 
 def loopback_client(time_out_s: float) -> httpx.Client:
