@@ -50,7 +50,7 @@ def the_worker(work: Path) -> psutil.Process:
 
 def test_sigterm_ends_the_traffic_in_order_and_keeps_the_figures(tmp_path):
     with serving() as server:
-        generator = ProcessLoadGenerator(HostClock())
+        generator = ProcessLoadGenerator(HostClock(), {})
         replay = generator.replay(Target(url=server.url), plan(duration_s=3600), work=tmp_path)
         server.wait_for(10)
         the_worker(tmp_path).terminate()
@@ -62,7 +62,7 @@ def test_sigterm_ends_the_traffic_in_order_and_keeps_the_figures(tmp_path):
 def test_ctrl_c_in_a_terminal_reaches_the_pipeline_alone(tmp_path):
     """It goes to the whole foreground group; the pipeline ends the traffic in its own order."""
     with serving() as server:
-        generator = ProcessLoadGenerator(HostClock())
+        generator = ProcessLoadGenerator(HostClock(), {})
         replay = generator.replay(Target(url=server.url), plan(duration_s=3600), work=tmp_path)
         assert os.getpgid(the_worker(tmp_path).pid) != os.getpgid(0)
         replay.stop()
@@ -72,7 +72,7 @@ def test_a_generator_that_hangs_does_not_hang_the_pipeline(tmp_path, monkeypatch
     """Stopped by the machine (SIGSTOP), it is ended once its time is over."""
     monkeypatch.setattr("ml_pipeline.loadgen.generator._GRACE_S", 0.4)
     with serving() as server:
-        generator = ProcessLoadGenerator(HostClock())
+        generator = ProcessLoadGenerator(HostClock(), {})
         replay = generator.replay(
             Target(url=server.url), plan(duration_s=3600, time_out_s=0.1), work=tmp_path
         )
@@ -153,14 +153,14 @@ def test_https_is_spoken_with_a_certificate_that_is_trusted(
 ):
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
     target = Target(url=f"https://127.0.0.1:{tls_port}/invocations")
-    report = ProcessLoadGenerator(HostClock()).run(target, plan(), work=tmp_path)
+    report = ProcessLoadGenerator(HostClock(), {}).run(target, plan(), work=tmp_path)
     assert (report.planned, report.errors) == (10, 0)
 
 
 def test_a_certificate_that_is_not_trusted_is_not_spoken_to(tls_port, tmp_path):
     target = Target(url=f"https://127.0.0.1:{tls_port}/invocations")
     with pytest.raises(PlatformUnavailableError, match="certificate verify failed"):
-        ProcessLoadGenerator(HostClock()).run(target, plan(), work=tmp_path)
+        ProcessLoadGenerator(HostClock(), {}).run(target, plan(), work=tmp_path)
 
 
 def test_two_generators_side_by_side_do_not_mix(tmp_path):
@@ -169,7 +169,7 @@ def test_two_generators_side_by_side_do_not_mix(tmp_path):
     def go(name: str, server) -> None:
         work = tmp_path / name
         work.mkdir()
-        generator = ProcessLoadGenerator(HostClock())
+        generator = ProcessLoadGenerator(HostClock(), {})
         reports[name] = generator.run(Target(url=server.url), plan(), work=work)
 
     slots = {name: Answer(headers={"X-Model-Slot": name}) for name in ("one", "two")}

@@ -54,7 +54,7 @@ def measured(tmp_path_factory):
     )
     with standing_server() as witness:
         target = Target(url=f"http://127.0.0.1:{witness.port}/invocations")
-        generator = ProcessLoadGenerator(HostClock())
+        generator = ProcessLoadGenerator(HostClock(), {})
         report = generator.run(target, plan, work=tmp_path_factory.mktemp("load"))
     assert report.planned == report.sent == len(witness.requests) == PLANNED
     assert report.errors == 0
