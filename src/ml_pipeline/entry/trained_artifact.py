@@ -20,6 +20,9 @@ from typing import Any, NoReturn
 CONFIGURATION, DATA = 4, 5
 #: First bytes of a pickle of protocol 2 to 5.
 _PICKLE = tuple(b"\x80" + bytes([protocol]) for protocol in range(2, 6))
+#: What a skops file may unpack to: the limits of `serving.skops_engine`, which is not here.
+MOST_UNPACKED_BYTES = 2 << 30
+MOST_TIMES_LARGER, ALWAYS_UNPACKED_BYTES = 100, 64 << 20
 
 
 class Refusal(Exception):  # noqa: N818 - it names what the caller is told
@@ -110,6 +113,7 @@ def _load_skops(path: Path, spec: dict[str, Any]) -> Any:
     skops = import_module("skops.io")
     if not zipfile.is_zipfile(path):
         raise Refusal(DATA, f"{path} is no skops file", "Write it with skops.io.dump.")
+    _refuse_inflated(path)
     trusted = set(spec["trusted_types"])
     unknown = [name for name in skops.get_untrusted_types(file=path) if name not in trusted]
     if unknown:
@@ -117,6 +121,16 @@ def _load_skops(path: Path, spec: dict[str, Any]) -> Any:
         remedy = "Look at them, and list those you trust in train.trusted_types."
         raise Refusal(CONFIGURATION, message, remedy)
     return skops.load(path, trusted=sorted(trusted))
+
+
+def _refuse_inflated(path: Path) -> None:
+    packed = path.stat().st_size
+    with zipfile.ZipFile(path) as archive:
+        unpacked = sum(one.file_size for one in archive.infolist())
+    limit = min(MOST_UNPACKED_BYTES, MOST_TIMES_LARGER * packed + ALWAYS_UNPACKED_BYTES)
+    if unpacked > limit:
+        message = f"{path} has {packed} bytes and unpacks to {unpacked} bytes, over {limit}"
+        raise Refusal(DATA, message, "Train a smaller model, or store it as ONNX.")
 
 
 def _load_xgboost(path: Path, spec: dict[str, Any]) -> Any:  # noqa: ARG001 - one signature

@@ -1,6 +1,8 @@
 """skops models: scikit-learn objects stored without pickle."""
 
+import io
 import warnings
+import zipfile
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
@@ -13,6 +15,11 @@ from ml_pipeline.domain.errors import DataError
 from ml_pipeline.serving.package import ValueType
 from ml_pipeline.serving.rows import Batch
 from ml_pipeline.serving.servable import Label
+
+#: What a file may unpack to, in all: this, and at most so many times its own size beyond a few
+#: MiB. skops reads every member into memory, and zeros pack a thousandfold.
+MOST_UNPACKED_BYTES = 2 << 30
+MOST_TIMES_LARGER, ALWAYS_UNPACKED_BYTES = 100, 64 << 20
 
 
 class SkopsEngine:
@@ -93,6 +100,7 @@ def _numbers(batch: Batch, at: int) -> NDArray[Any]:
 
 def _loaded(content: bytes, trusted: Sequence[str]) -> Any:
     try:
+        _refuse_inflated(content)
         unknown = set(skops.io.get_untrusted_types(data=content)) - set(trusted)
         if unknown:
             _refuse_types(sorted(unknown))
@@ -104,6 +112,19 @@ def _loaded(content: bytes, trusted: Sequence[str]) -> Any:
         raise
     except Exception as error:  # noqa: BLE001 - it meets a file of any content
         _refuse(f"does not load: {type(error).__name__}: {str(error)[:300]}", error)
+
+
+def _refuse_inflated(content: bytes) -> None:
+    """By the sizes its directory tells, beyond which no member is unpacked."""
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        unpacked = sum(one.file_size for one in archive.infolist())
+    limit = min(MOST_UNPACKED_BYTES, MOST_TIMES_LARGER * len(content) + ALWAYS_UNPACKED_BYTES)
+    if unpacked > limit:
+        raise DataError(
+            f"the skops model has {len(content)} bytes and unpacks to {unpacked} bytes,"
+            f" over {limit}",
+            remedy="Train a smaller model, or set package.format to 'onnx'.",
+        )
 
 
 def _refuse_types(types: Sequence[str]) -> NoReturn:

@@ -7,6 +7,7 @@ one file to another (`split`, `comparable`, `sample`) leave it as they came: `00
 
 import csv
 import io
+import re
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
@@ -16,6 +17,11 @@ from ml_pipeline.domain.errors import DataError, StorageError
 
 PARQUET = ".parquet"
 _AS_CSV = "Write it as CSV: UTF-8, commas, a header, double quotes around cells that hold one."
+
+#: Parquet's magic, and the first byte of the Thrift struct that follows it in every such file.
+_PARQUET_START = b"PAR1\x15"
+#: A tag, a declaration or a comment; a column may well be called `<18`.
+_MARKUP_START = re.compile(rb"\s*<[!?A-Za-z]")
 
 
 def read(path: Path) -> pl.DataFrame:
@@ -113,6 +119,7 @@ def _parquet(path: Path, content: bytes) -> pl.DataFrame:
 
 def _csv(path: Path, content: bytes) -> pl.DataFrame:
     content = content.removeprefix(b"\xef\xbb\xbf")
+    _refuse_look_alike(path, content)
     names = _header(path, content)
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
@@ -131,6 +138,23 @@ def _csv(path: Path, content: bytes) -> pl.DataFrame:
         return frame
     blank = _even_rows(path, content, len(names))
     return frame.filter(~pl.int_range(pl.len()).is_in(blank))
+
+
+def _refuse_look_alike(path: Path, content: bytes) -> None:
+    """Name what is no CSV from its first bytes, before it passes for one without rows."""
+    if content.startswith(_PARQUET_START):
+        raise DataError(f"{path} is Parquet, whatever its name says", remedy=f"Name it {PARQUET}.")
+    if _MARKUP_START.match(content):
+        raise DataError(
+            f"{path} looks like a web page: it begins with"
+            f" {content[:40].decode(errors='replace').strip()!r}",
+            remedy="Fetch the file itself: the address may ask for a login first.",
+        )
+    if b"\r" in content and b"\n" not in content:
+        raise DataError(
+            f"{path} has carriage returns alone as line ends",
+            remedy="Write it with a line feed at the end of each line.",
+        )
 
 
 def _header(path: Path, content: bytes) -> list[str]:
