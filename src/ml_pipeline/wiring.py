@@ -215,7 +215,7 @@ class Wiring:
         """Requests on a schedule."""
         from ml_pipeline.loadgen.generator import ProcessLoadGenerator
 
-        return ProcessLoadGenerator(self.clock)
+        return ProcessLoadGenerator(self.clock, self.environ)
 
     @cached_property
     def reports(self) -> ReportWriter:

@@ -32,7 +32,7 @@ def clock():
 
 @pytest.fixture(params=[ProcessLoadGenerator])
 def generator(request, clock):
-    yield request.param(clock)
+    yield request.param(clock, {"PATH": "/bin", "CANARY_TOKEN": "CANARY"})
     assert not workers(), "a generator's process outlived its test"
 
 
@@ -285,6 +285,17 @@ def test_headers_and_url_of_a_target_are_written_nowhere(generator, tmp_path):
     assert not [content for content in written if b"CANARY" in content]
 
 
+def test_no_secret_of_the_caller_reaches_its_process(generator, tmp_path, monkeypatch):
+    monkeypatch.setenv("CANARY_INHERITED", "CANARY")
+    with serving() as server:
+        replay = generator.replay(Target(url=server.url), plan(duration_s=60), work=tmp_path)
+        (worker,) = workers()
+        seen = worker.environ()
+        replay.stop()
+    assert seen["PATH"] == "/bin"
+    assert "CANARY" not in " ".join([*seen, *seen.values()])
+
+
 def test_modules_of_the_users_project_do_not_stand_in_for_ours(generator, tmp_path, monkeypatch):
     for name in ("uvloop", "json", "hdrh"):
         (tmp_path / f"{name}.py").write_text("raise SystemExit('not me')")
@@ -316,7 +327,7 @@ from ml_pipeline.loadgen.generator import ProcessLoadGenerator
 from ml_pipeline.ports.load import LoadPlan
 from ml_pipeline.ports.serving import Target
 plan = LoadPlan(rate_per_s=50, duration_s=3600, time_out_s=600, bodies=[b"{}"])
-generator = ProcessLoadGenerator(HostClock())
+generator = ProcessLoadGenerator(HostClock(), {})
 replay = generator.replay(Target(url=sys.argv[1]), plan, work=Path(sys.argv[2]))
 print("going", flush=True)
 threading.Event().wait()

@@ -11,6 +11,7 @@ from ml_pipeline.adapters.local.evidence import (
 )
 from ml_pipeline.cli.opening import Place, environment, folders_of, open_session, settings_of
 from ml_pipeline.cli.saying import say
+from ml_pipeline.domain.environ import harmless
 from ml_pipeline.domain.errors import ConfigurationError, DataError, ExitCode
 from ml_pipeline.reporting.summary import said
 
@@ -96,7 +97,7 @@ def bring_up(place: Place, port: int | None) -> int:
     info = control.up(
         state, port=wanted or control.DEFAULT_PORT, for_run=False,
         sticky_header=settings.local.sticky_header,
-        options=control.UpOptions(environ=control.harmless(environment())),
+        options=control.UpOptions(environ=harmless(environment())),
     )  # fmt: skip
     say(f"serving on {info.public_url}")
     return ExitCode.DONE

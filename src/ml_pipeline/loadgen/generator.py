@@ -1,11 +1,12 @@
 """The load generator as the pipeline uses it: a process of its own, watched and interruptible."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ml_pipeline.domain.environ import harmless
 from ml_pipeline.domain.errors import (
     ChecksFailedError,
     ConfigurationError,
@@ -31,13 +32,19 @@ _POLL_S = 0.1
 
 
 class ProcessLoadGenerator:
-    """Speaks `ports.load.LoadGenerator`."""
+    """Speaks `ports.load.LoadGenerator`.
 
-    def __init__(self, clock: Clock) -> None:
+    Args:
+        clock: waits, and hears of an interruption.
+        environ: the caller's environment; what may be secret in it does not reach the process.
+    """
+
+    def __init__(self, clock: Clock, environ: Mapping[str, str]) -> None:
         self._clock = clock
+        self._environ = harmless(environ)
 
     def run(self, target: Target, plan: LoadPlan, *, work: Path) -> LoadReport:
-        worker = Worker(_order(target, plan), work)
+        worker = Worker(_order(target, plan), work, self._environ)
         with _ended_on_error(worker):
             self._await_start(worker, target, plan)
             until_s = self._clock.monotonic() + plan.duration_s + plan.time_out_s + _START_S
@@ -48,7 +55,7 @@ class ProcessLoadGenerator:
         return report
 
     def replay(self, target: Target, plan: LoadPlan, *, work: Path) -> Replay:
-        worker = Worker(_order(target, plan), work)
+        worker = Worker(_order(target, plan), work, self._environ)
         with _ended_on_error(worker):
             self._await_start(worker, target, plan)
         return ProcessReplay(worker, plan.time_out_s + _GRACE_S)

@@ -4,6 +4,7 @@ import json
 import select
 import subprocess
 import sys
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -27,9 +28,10 @@ class Worker:
     Args:
         order: what to send.
         work: an existing folder for report and log.
+        environ: all it sees of an environment.
     """
 
-    def __init__(self, order: Order, work: Path) -> None:
+    def __init__(self, order: Order, work: Path, environ: Mapping[str, str]) -> None:
         self._report = work / REPORT
         self._log = work / LOG
         self._report.unlink(missing_ok=True)
@@ -42,6 +44,7 @@ class Worker:
                 stdout=subprocess.PIPE,
                 stderr=log,
                 start_new_session=True,
+                env=dict(environ),
             )
         self._write(order.encoded())
 

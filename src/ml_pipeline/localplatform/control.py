@@ -88,19 +88,6 @@ class UpOptions:
     environ: Mapping[str, str] | None = None
 
 
-_HARMLESS = ("LC_", "PYTHON", "SSL_CERT_", "OMP_", "XDG_", "LD_")
-_HARMLESS_NAMES = frozenset({"PATH", "HOME", "LANG", "TMPDIR", "TZ", "USER", "VIRTUAL_ENV"})
-
-
-def harmless(environ: Mapping[str, str]) -> dict[str, str]:
-    """Of an environment, what the platform's processes need; they load models, so no secrets."""
-    return {
-        name: value
-        for name, value in environ.items()
-        if name in _HARMLESS_NAMES or name.startswith(_HARMLESS)
-    }
-
-
 def up(
     state: Path,
     *,

@@ -18,6 +18,7 @@ from ml_pipeline.adapters.local.clock import HostClock
 from ml_pipeline.adapters.local.evidence import BOOTSTRAP, append_journal
 from ml_pipeline.adapters.local.source import commit_of, source_digest
 from ml_pipeline.conductor import Conductor, Watcher
+from ml_pipeline.domain.environ import harmless
 from ml_pipeline.domain.errors import BusyError, ConfigurationError, StorageError
 from ml_pipeline.domain.evidence import EXIT_CODES, Outcome, RunRecord, StageResult, Status
 from ml_pipeline.domain.identifiers import checked_run_id, run_id_from
@@ -149,7 +150,7 @@ class Session:
             for_run=True,
             sticky_header=local.sticky_header,
             options=control.UpOptions(
-                idle_stop_s=idle_stop_s, environ=control.harmless(self.wiring.environ)
+                idle_stop_s=idle_stop_s, environ=harmless(self.wiring.environ)
             ),
         )
         self._platform_up = True
