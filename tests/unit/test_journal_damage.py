@@ -126,3 +126,15 @@ def test_a_result_that_cannot_be_read_does_not_keep_a_run_from_being_aborted(ses
     recovery.abort(session, "r1")
     assert json.loads((folder / "run.json").read_text())["outcome"] == "interrupted"
     assert session.wiring.router.weights() == {"v9": 100}
+
+
+def test_a_registry_that_cannot_be_asked_hides_neither_platform_nor_runs(session, project, capsys):
+    append_journal(session.wiring.runs.create("good"), session.clock, STARTED)
+    (project / ".ml-pipeline").mkdir()
+    (project / ".ml-pipeline" / "mlflow.db").write_text("no database, but long enough " * 9)
+    code = show_status(Place(source=None, state=None, runs=None))
+    told = capsys.readouterr().out
+    assert code == ExitCode.UNAVAILABLE
+    assert "champion: the model registry" in told
+    assert "platform: not up" in told
+    assert "run:      good  not concluded" in told

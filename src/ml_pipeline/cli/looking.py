@@ -12,8 +12,9 @@ from ml_pipeline.adapters.local.evidence import (
 from ml_pipeline.cli.opening import Place, environment, folders_of, open_session, settings_of
 from ml_pipeline.cli.saying import say
 from ml_pipeline.domain.environ import harmless
-from ml_pipeline.domain.errors import ConfigurationError, DataError, ExitCode
+from ml_pipeline.domain.errors import ConfigurationError, DataError, ExitCode, PipelineError
 from ml_pipeline.reporting.summary import said
+from ml_pipeline.session.running import Session
 
 _NEWEST = 10
 
@@ -22,13 +23,24 @@ def show_status(place: Place) -> int:
     """`status`: champion, platform, newest runs."""
     session, _ = open_session(place)
     settings = session.settings
-    champion = session.wiring.champion_hint()
     say(f"model:    {settings.model} on {settings.platform}, profile {settings.profile}")
-    say(f"champion: {f'version {champion.version}' if champion else 'none'}")
+    code = _show_champion(session)
     show_platform(place)
     runs = session.wiring.runs
     for run_id in runs.ids()[:_NEWEST]:
         say(f"run:      {run_id}  {_came_to(runs, run_id)}")
+    return code
+
+
+def _show_champion(session: Session) -> int:
+    """Who serves; what cannot be asked is no reason to hide platform and runs."""
+    try:
+        champion = session.wiring.champion_hint()
+    except PipelineError as error:
+        say(f"champion: {said(str(error))}")
+        say(f"          {said(error.remedy)}")
+        return int(error.exit_code)
+    say(f"champion: {f'version {champion.version}' if champion else 'none'}")
     return ExitCode.DONE
 
 

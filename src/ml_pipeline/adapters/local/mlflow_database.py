@@ -147,7 +147,7 @@ class MlflowDatabase:
         if error.error_code in _OUR_MISTAKES:
             return PlatformRefusedError(
                 f"the model registry {self._path} refused {what}: {error.message}",
-                remedy="See the versions it holds: `ml-pipeline status`.",
+                remedy=f"See what it holds: `mlflow ui --backend-store-uri {self.uri}`.",
             )
         return self._unavailable(f"{what}: {error.message}")
 
