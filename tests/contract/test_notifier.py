@@ -165,3 +165,10 @@ def test_a_client_of_the_callers_own_is_used_and_left_open(run):
     with httpx.Client() as client, serving() as server:
         SlackNotifier(webhook(server.port), client).send(run)
         assert not client.is_closed
+
+
+@pytest.mark.usefixtures("no_waiting")
+def test_trying_again_leaves_no_line_of_a_librarys_own_in_the_terminal(run, caplog):
+    with pytest.raises(PlatformUnavailableError):
+        SlackNotifier(webhook(unused_port())).send(run)
+    assert not [one for one in caplog.records if one.name == "stamina"]

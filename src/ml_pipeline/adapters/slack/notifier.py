@@ -5,6 +5,7 @@ every request and names it in its errors, so the client only ever sees the host;
 along as the request's `target`.
 """
 
+import logging
 import re
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,8 @@ _ATTEMPTS = 4
 _TIME_OUT_S = 10.0
 #: Nobody waits longer for a message to be let through.
 _LONGEST_WAIT_S = 30.0
+# What a retry came to is said in our own words; a program's own hooks are left as they are.
+logging.getLogger("stamina").setLevel(logging.ERROR)
 _HOST = re.compile(rb"[0-9A-Za-z.:-]+")
 _CHECK = "Check the webhook in ML_PIPELINE_SLACK_WEBHOOK."
 
