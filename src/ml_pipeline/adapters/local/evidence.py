@@ -12,6 +12,7 @@ from filelock import FileLock
 from pydantic import BaseModel, JsonValue, ValidationError
 
 from ml_pipeline.adapters.local.disk import digest_of, unwritable, write_whole
+from ml_pipeline.adapters.local.journal_lines import event_in, journal_lines
 from ml_pipeline.domain.errors import ConfigurationError, DataError
 from ml_pipeline.domain.evidence import Artifact, RunRecord, StageResult, Status
 from ml_pipeline.domain.identifiers import RUN_ID, checked_run_id
@@ -108,36 +109,12 @@ def read_journal(run_folder: Path) -> list[dict[str, JsonValue]]:
     Raises:
         DataError: the file cannot be opened.
     """
-    return [line for line in _lines(run_folder) if line is not None]
+    return [line for line in journal_lines(run_folder / JOURNAL) if line is not None]
 
 
 def is_damaged(run_folder: Path) -> bool:
     """Whether a run's journal holds anything that is no event."""
-    return None in _lines(run_folder)
-
-
-def _lines(run_folder: Path) -> list[dict[str, JsonValue] | None]:
-    """Every line of a journal, None for one that cannot be read."""
-    path = run_folder / JOURNAL
-    if not path.is_file():
-        return []
-    try:
-        text = path.read_text(encoding="utf-8", errors="replace")
-    except OSError as error:
-        raise DataError(
-            f"{path} cannot be read: {error.strerror or error}",
-            remedy="Allow reading it, or remove that run's folder.",
-        ) from error
-    return [_event(line) for line in text.splitlines() if line]
-
-
-def _event(line: str) -> dict[str, JsonValue] | None:
-    try:
-        found = json.loads(line)
-    except (ValueError, RecursionError):  # also a number or a nesting beyond what Python reads
-        return None
-    named = isinstance(found, dict) and isinstance(found.get("event"), str)
-    return found if named else None
+    return None in journal_lines(run_folder / JOURNAL)
 
 
 def attempts(run_folder: Path, stage: str) -> list[int]:
@@ -304,7 +281,7 @@ class LocalRuns:
 def _started(run_folder: Path) -> str:
     try:
         with (run_folder / JOURNAL).open(encoding="utf-8", errors="replace") as file:
-            first = _event(file.readline())
+            first = event_in(file.readline())
     except OSError:
         return ""
     return "" if first is None else str(first.get("at", ""))
