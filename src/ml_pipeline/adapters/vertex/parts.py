@@ -108,7 +108,12 @@ class VertexParts:
 
     def dismantle(self) -> None:
         found = self._production.get()
-        for one in found.deployed_models if found else ():
+        shares = dict(found.traffic_split) if found else {}
+        # What has traffic can go only when it is the last one there.
+        idle_first = sorted(
+            found.deployed_models if found else (), key=lambda it: shares.get(it.id, 0)
+        )
+        for one in idle_first:
             self._production.undeploy(one)
         self._production.delete()
 
