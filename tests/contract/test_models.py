@@ -4,6 +4,7 @@ import json
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 import skops.io
 from sklearn.compose import ColumnTransformer
@@ -13,6 +14,7 @@ from sklearn.ensemble import (
     HistGradientBoostingRegressor,
 )
 from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
@@ -195,6 +197,27 @@ def test_what_the_training_fills_is_filled_wherever_the_model_is_asked(tmp_path,
     expected = [float(label == "late") for label in model.predict(rows)]
     assert project.predict(artifact) == expected
     assert project.packaged.predict(package, project.rows) == expected
+
+
+def test_a_text_that_is_missing_is_imputed_inside_the_model_as_in_training(tmp_path):
+    project = Project(
+        tmp_path, features=("shop", "load"), target="late", classes=("in time", "late"),
+        columns={"shop": {"type": "text"}}, package={"format": "skops"},
+    )  # fmt: skip
+    holes = {**project.table, "shop": ["", "", *project.table["shop"][2:]]}
+    write_table(project.rows, holes)
+    rows = pd.read_csv(project.rows, dtype={"shop": str})[["shop", "load"]]
+    words = make_pipeline(SimpleImputer(strategy="most_frequent"), OneHotEncoder())
+    model = make_pipeline(
+        ColumnTransformer([("shop", words, ["shop"])], remainder=StandardScaler()),
+        LogisticRegression(),
+    ).fit(rows, project.table["late"])
+    artifact = tmp_path / "model.skops"
+    skops.io.dump(model, artifact)
+    package, _ = project.make_package(artifact)
+    likely = model.predict_proba(rows)[:, list(model.classes_).index("late")]
+    found = project.packaged.predict(package, project.rows, probabilities=True)
+    assert found == pytest.approx(likely)
 
 
 def test_a_model_that_meets_an_empty_cell_says_how_to_fill_it(tmp_path):

@@ -174,6 +174,13 @@ def test_a_classifier_of_the_projects_own_may_give_likelihoods_alone(tmp_path, s
             assert answer.json() == {"predictions": expected}
 
 
+def test_an_answer_the_model_has_not_is_the_askers_mistake(linear, tmp_path):
+    with model_server(linear, tmp_path / "server") as server:
+        answer = server.invoke(BODY | {"params": {"output": "probability"}})
+        assert answer.status_code == 400
+        assert "gives no probabilities" in answer.json()["message"]
+
+
 def test_a_prediction_that_is_no_number_is_an_error(tmp_path):
     made = package(tmp_path, linear_onnx(constant=float("nan")))
     with model_server(made, tmp_path / "server") as server:

@@ -18,6 +18,7 @@ from ml_pipeline.serving.models import LocalPackagedModels
 from tests.fakes.runner import FakeRunner
 
 TRUSTED = (
+    "numpy.dtype",
     "sklearn.tree._tree.Tree",
     "sklearn.ensemble._hist_gradient_boosting.binning._BinMapper",
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",

@@ -22,7 +22,7 @@ from ml_pipeline.domain.errors import DataError
 from ml_pipeline.serving.http import Request, Response
 from ml_pipeline.serving.requests import Query, parse_csv, parse_json
 from ml_pipeline.serving.rows import Schema
-from ml_pipeline.serving.servable import Servable, UnfitRowsError
+from ml_pipeline.serving.servable import Servable, UnanswerableError, UnfitRowsError
 
 _LOG = logging.getLogger(__name__)
 #: The longest body taken, and the longest that is worked on without leaving the event loop.
@@ -134,7 +134,7 @@ class ModelApp:
             return self.refusal(400, str(error), error.remedy)
         try:
             predictions = self._servable.predict(query.batch, query.output)
-        except UnfitRowsError as error:
+        except (UnfitRowsError, UnanswerableError) as error:
             return self.refusal(400, str(error), error.remedy)
         except DataError as error:
             _LOG.warning("%s", error)

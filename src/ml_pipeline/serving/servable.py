@@ -15,10 +15,15 @@ from ml_pipeline.serving.requests import Output
 from ml_pipeline.serving.rows import Batch, Schema
 
 Label = str | int | float
+_ASK_ELSE = "Ask for params.output 'label' or 'position', or train a classifier of two classes."
 
 
 class UnfitRowsError(DataError):
     """The model cannot predict these rows: a value is missing, or beyond what it computes with."""
+
+
+class UnanswerableError(DataError):
+    """The model has no such answer, whatever the rows: not the model's fault, but the asker's."""
 
 
 class Engine(Protocol):
@@ -128,9 +133,10 @@ class Servable:
 
     def _positive(self, probabilities: NDArray[Any] | None) -> NDArray[Any]:
         if probabilities is None:
-            _refuse("gives no probabilities")
+            raise UnanswerableError("the model gives no probabilities", remedy=_ASK_ELSE)
         if probabilities.ndim != 2 or probabilities.shape[1] != 2:
-            _refuse("has not two classes, so that there is no one positive class")
+            what = "the model has not two classes, so there is no probability of a positive one"
+            raise UnanswerableError(what, remedy=_ASK_ELSE)
         labels = list(self._engine.probability_labels or self.manifest.probability_labels)
         classes = self.manifest.classes
         in_order = not self._engine.gives_labels  # then columns are as the project names them

@@ -1,6 +1,7 @@
 """skops models: scikit-learn objects stored without pickle."""
 
 import io
+import math
 import warnings
 import zipfile
 from collections.abc import Sequence
@@ -71,7 +72,7 @@ class SkopsEngine:
 
         return pl.DataFrame(
             {
-                column.name: batch.texts[at] if at in batch.texts else _numbers(batch, at)
+                column.name: _column(batch.texts[at]) if at in batch.texts else _numbers(batch, at)
                 for at, column in enumerate(batch.columns)
             }
         )
@@ -81,8 +82,19 @@ class SkopsEngine:
             return batch.numbers
         rows = batch.numbers.astype(np.object_)
         for at, texts in batch.texts.items():
-            rows[:, at] = texts
+            rows[:, at] = _cells(texts)
         return rows
+
+
+def _cells(texts: Sequence[str | None]) -> list[str | float]:
+    """Texts of a column; a missing one is NaN as in pandas, which is how imputers know it."""
+    return [math.nan if text is None else text for text in texts]
+
+
+def _column(texts: Sequence[str | None]) -> Any:
+    import polars as pl  # noqa: PLC0415 - heavy, and only models with names need it
+
+    return pl.Series(_cells(texts), dtype=pl.Object) if None in texts else texts
 
 
 def _begins_with_words(model: Any) -> bool:

@@ -69,7 +69,7 @@ def _last_failed(stage: StageFolder, runs: RunStore, options: RunOptions) -> boo
         options.source_digest, options.settings_digest, stage.result("fetch-data").artifacts
     )
     for record in runs.history():
-        if any(result.stage == "train" for result in record.stages):
+        if any(one.stage == "train" and one.status is not Status.SKIPPED for one in record.stages):
             if record.outcome is Outcome.INTERRUPTED:
                 return True
             return record.outcome not in _VERDICTS and _of(record) != ours

@@ -137,7 +137,7 @@ class LocalTrainedModels:
         answer = self._programs.predict(order.model, order.rows, order.work)
         forms, versions = self._forms(order)
         facts = order.facts(answer, versions)
-        faults = []
+        faults, remedy = [], ""
         for name, file in forms:
             trial = order.folder / f"package-{name}"
             write_package(trial, file, facts)
@@ -145,16 +145,17 @@ class LocalTrainedModels:
                 found = self._compare(order, answer, trial)
             except DataError as error:
                 faults.append(f"{name}: {error}")
+                remedy = remedy or error.remedy
                 continue
             if found.equal:
                 write_package(order.target, file, facts | {"worst_difference": found.worst})
                 return
             faults.append(f"{name}: {_differs(found, order.package.parity_tolerance)}")
+            remedy = _other_form(order)
         raise DataError(
             f"the packaged model does not predict what {order.model.artifact.name} does: "
             + "; ".join(faults),
-            remedy=_other_form(order)
-            + " raise 'package.parity_tolerance' if the difference is harmless.",
+            remedy=remedy or _other_form(order),
         )
 
     def _forms(self, order: _Order) -> tuple[list[tuple[str, Path]], dict[str, str]]:
@@ -208,8 +209,10 @@ def _facts(model: ProjectModel, task: str) -> dict[str, Any]:
 def _other_form(order: _Order) -> str:
     """What else could be tried: skops knows no boosters, and may be what was just tried."""
     if order.package.format == PackageFormat.ONNX and order.model.artifact.suffix in _SKOPS_ABLE:
-        return "Set 'package.format' to \"skops\", or"
-    return "Give 'package.export' a command that writes ONNX, or"
+        first = "Set 'package.format' to \"skops\""
+    else:
+        first = "Give 'package.export' a command that writes ONNX"
+    return f"{first}, or raise 'package.parity_tolerance' if the difference is harmless."
 
 
 def _refuse_onnx_as(wanted: str) -> None:

@@ -91,6 +91,7 @@ class Uv:
         """
         argv = (_binary(), *arguments)
         launch = Launch(argv=argv, cwd=self._folder, environ={**self._environ, **(variables or {})})
+        self._clock.check()
         code = run_to_end(launch, log=log, time_limit_s=_TIME_LIMIT_S, clock=self._clock)
         printed = masked(log.read_text(encoding="utf-8", errors="replace"))
         log.write_text(printed, encoding="utf-8")
