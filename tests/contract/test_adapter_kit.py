@@ -48,7 +48,7 @@ PLATFORMS = {"local": _Local, **CLOUDS}
 @pytest.fixture(
     scope="module",
     # Each platform is brought up once and keeps what its checks share; one worker does it.
-    params=[pytest.param(one, marks=pytest.mark.xdist_group(one)) for one in sorted(PLATFORMS)],
+    params=sorted(PLATFORMS),
 )
 def platform(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp(f"kit-{request.param}")

@@ -17,10 +17,8 @@ from tests.fakes.mlflow_databases import damage, fresh, template
 from tests.fakes.projects import write_files
 from tests.fakes.registry import FakeRegistry
 
+
 #: Importing MLflow and making its tables takes seconds: one worker does it, once.
-pytestmark = pytest.mark.xdist_group("mlflow")
-
-
 class MlflowCase:
     """An MLflow registry on SQLite, as every new process opens it."""
 

@@ -17,7 +17,7 @@ from tests.emulators.azureml_cases import AzuremlTrainingCase, AzuremlWorld
 from tests.fakes.processes import eventually
 from tests.fakes.projects import write_files
 
-pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("azureml")]
+pytestmark = [pytest.mark.e2e]
 
 
 @pytest.fixture(autouse=True)

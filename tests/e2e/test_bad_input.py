@@ -4,7 +4,7 @@ import pytest
 
 from tests.fakes.toy_project import FILES, Toy, configured, toy
 
-pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("bad-input")]
+pytestmark = [pytest.mark.e2e]
 
 ROWS = 'fetch = ["python", "rows.py", "{output}", "4000"]'
 

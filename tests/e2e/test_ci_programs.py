@@ -11,7 +11,7 @@ import pytest
 
 from tests.fakes.toy_project import Toy, configured, toy
 
-pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("toy")]
+pytestmark = [pytest.mark.e2e]
 
 CI = Path(__file__).parents[2] / "ci"
 STEPS = (
@@ -48,7 +48,9 @@ def through(project: Toy, *steps: str, run: str) -> dict[str, dict]:
 @pytest.mark.timeout(900)  # fourteen processes, some with a platform of their own
 def test_the_steps_one_after_another_are_a_release(tmp_path):
     project = toy(tmp_path)
+    assert project.run("platform", "up", "--port", "0").code == 0
     answers = through(project, *STEPS, run="first")
+    assert project.run("platform", "down").code == 0
     assert answers["submit_training_job"]["platform"] == "local"
     assert answers["wait_for_job"]["job"] == answers["submit_training_job"]["job"]
     assert answers["get_job_metrics"]["metrics"]["mae"] > 0

@@ -12,7 +12,6 @@ ROOT = Path(__file__).parents[2]
 pytestmark = [
     pytest.mark.e2e,
     pytest.mark.timeout(1800),
-    pytest.mark.xdist_group("dagger"),
     pytest.mark.skipif(
         shutil.which("dagger") is None,
         reason="no `dagger` on PATH: calls are only checked through the recording session",

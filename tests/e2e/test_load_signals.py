@@ -148,12 +148,10 @@ asyncio.run(main())
 """
 
 
-def test_https_is_spoken_with_a_certificate_that_is_trusted(
-    tls_port, certificate, tmp_path, monkeypatch
-):
-    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+def test_https_is_spoken_with_a_certificate_that_is_trusted(tls_port, certificate, tmp_path):
+    trusted = {"SSL_CERT_FILE": str(certificate)}
     target = Target(url=f"https://127.0.0.1:{tls_port}/invocations")
-    report = ProcessLoadGenerator(HostClock(), {}).run(target, plan(), work=tmp_path)
+    report = ProcessLoadGenerator(HostClock(), trusted).run(target, plan(), work=tmp_path)
     assert (report.planned, report.errors) == (10, 0)
 
 

@@ -18,7 +18,7 @@ from tests.emulators.sagemaker_driver import BUCKET, CREDENTIALS, emulated, part
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "freshmart"
 MODEL = "freshmart-delivery-time"
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900), pytest.mark.xdist_group("sagemaker")]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 all_stories = pytest.mark.skipif(
     not os.environ.get("ML_PIPELINE_ALL_STORIES"),  # noqa: TID251 - asked for by hand
     reason="set ML_PIPELINE_ALL_STORIES=1: it takes minutes",

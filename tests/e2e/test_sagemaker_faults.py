@@ -28,7 +28,7 @@ if not kept.exists():
 (output / "model.skops").write_bytes(b"model")
 (output / "metrics.json").write_text('{"mae": %s}' % kept.read_text())
 """
-pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("sagemaker")]
+pytestmark = [pytest.mark.e2e]
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 from ml_pipeline.adapters.local.champion_cache import DATABASE
 from tests.fakes.toy_project import WORSE, Toy, end, toy
 
-pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("attacks")]
+pytestmark = [pytest.mark.e2e]
 
 
 @pytest.fixture(scope="module")

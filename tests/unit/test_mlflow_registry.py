@@ -21,8 +21,6 @@ from tests.fakes.clock import FakeClock
 from tests.fakes.mlflow_databases import damage, fresh, template
 from tests.fakes.projects import write_files
 
-pytestmark = pytest.mark.xdist_group("mlflow")
-
 
 @pytest.fixture(scope="session")
 def mlflow_template(tmp_path_factory):
