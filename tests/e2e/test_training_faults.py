@@ -209,7 +209,7 @@ def test_a_model_is_only_taken_from_where_the_training_writes(here, tmp_path, ar
     argv = ("waits.py", str(tmp_path / "gate"), str(tmp_path / "turns"))
     job = here.platform.submit(here.request(*argv, artifact=artifact))
     here.ended(job)
-    with pytest.raises(DataError, match="left (no model|a path that leads out)"):
+    with pytest.raises(DataError, match=r"left (no model|a path that leads out)"):
         here.platform.result(job)
 
 
