@@ -62,7 +62,7 @@ def ours(url: str, rate_per_s: float, seconds: float) -> LoadReport:
         rate_per_s=rate_per_s, duration_s=seconds, time_out_s=30, bodies=[BODY.encode()]
     )
     with tempfile.TemporaryDirectory() as work:
-        return ProcessLoadGenerator(HostClock()).run(Target(url=url), plan, work=Path(work))
+        return ProcessLoadGenerator(HostClock(), {}).run(Target(url=url), plan, work=Path(work))
 
 
 def said_by(argv: list[str], pattern: str, text: str | None = None) -> list[str]:

@@ -213,7 +213,7 @@ def measure(served: Served, seconds: float, folder: Path) -> None:
         plan = LoadPlan(rate_per_s=RATE_PER_S, duration_s=seconds, time_out_s=10, bodies=[BODY])
         target = Target(url=f"{served.url}/invocations")
         work = Path(tempfile.mkdtemp(dir=folder))
-        report = ProcessLoadGenerator(HostClock()).run(target, plan, work=work)
+        report = ProcessLoadGenerator(HostClock(), {}).run(target, plan, work=work)
         served.errors += report.errors
         served.p50_ms.append(report.p50_ms)
         served.p99_ms.append(report.p99_ms)
