@@ -15,7 +15,7 @@ from tests.emulators.sagemaker_driver import (
     parts_on,
     sagemaker_training,
 )
-from tests.fakes.platforms import eventually
+from tests.fakes.platforms import eventually, taken_over
 from tests.fakes.projects import write_files
 
 RESUMES = """
@@ -194,8 +194,7 @@ def test_a_rollout_of_a_run_that_died_is_put_right_by_the_next(world):
     world.router.hold("died", fallback={"v1": 100}, lease_s=0.5)
     world.router.set_weights({"v1": 10, "v2": 90})
     assert world.another_router().rollout() == "died"
-    world.clock.now()
-    world.another_router().hold("next", fallback={"v1": 100}, lease_s=60)
+    eventually(lambda: taken_over(world.another_router(), "next", fallback={"v1": 100}))
     assert world.router.weights() == {"v1": 100}
     assert world.router.rollout() == "next"
 

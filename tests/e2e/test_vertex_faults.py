@@ -12,7 +12,7 @@ from ml_pipeline.domain.errors import (
 from ml_pipeline.ports.registry import CHAMPION
 from ml_pipeline.ports.training import JobState
 from tests.emulators.vertex_cases import VertexTrainingCase, VertexWorld
-from tests.fakes.platforms import eventually
+from tests.fakes.platforms import eventually, taken_over
 
 pytestmark = pytest.mark.e2e
 
@@ -244,21 +244,11 @@ def test_a_lease_that_ran_out_can_be_taken_by_another_run_which_first_puts_it_ri
     world.router.set_weights({"c1": 90, "c2": 10})
     world.router.hold("run-1", fallback={"c1": 100}, lease_s=0.01)
     other = world.another_router()
-    eventually(lambda: _held(other, "run-2"))
+    eventually(lambda: taken_over(other, "run-2", fallback={"c1": 100}))
     assert other.weights() == {"c1": 100}
     with pytest.raises(PlatformRefusedError, match="ran out"):
         world.router.renew("run-1")
     other.commit("run-2")
-
-
-def _held(router, run_id):
-    from ml_pipeline.domain.errors import BusyError
-
-    try:
-        router.hold(run_id, fallback={"c1": 100}, lease_s=60)
-    except BusyError:
-        return False
-    return True
 
 
 def test_metrics_that_cannot_be_read_are_not_no_data(world):

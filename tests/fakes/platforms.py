@@ -12,6 +12,7 @@ from ml_pipeline.adapters.local.clock import HostClock
 from ml_pipeline.adapters.local.host import LocalHost
 from ml_pipeline.adapters.local.router import LocalRouter
 from ml_pipeline.adapters.local.traffic import LocalTraffic
+from ml_pipeline.domain.errors import BusyError
 from ml_pipeline.localplatform import control
 from ml_pipeline.ports.registry import ModelVersion
 from tests.fakes import processes
@@ -31,6 +32,15 @@ def eventually(look: Callable[[], Any], *, within_s: float = 60.0) -> Any:
 
     assert processes.eventually(seen, within_s), f"not within {within_s} s: {found[-1]!r}"
     return found[-1]
+
+
+def taken_over(router: Any, run_id: str, *, fallback: Mapping[str, int]) -> bool:
+    """Whether a run may have the traffic; not as long as another's lease lasts."""
+    try:
+        router.hold(run_id, fallback=fallback, lease_s=60)
+    except BusyError:
+        return False
+    return True
 
 
 def fill(package: Path, behaviour: Mapping[str, Any]) -> Path:
