@@ -207,6 +207,7 @@ def _told(outcome: StageOutcome) -> dict[str, Any]:
     return {
         "outcome": outcome.outcome,
         "message": outcome.message,
+        "remedy": outcome.remedy,
         "checks": list(outcome.checks),
         "metrics": dict(outcome.metrics),
         "values": dict(outcome.values),

@@ -3,12 +3,11 @@
 import json
 import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from tests.fakes.launching import Launched
 from tests.fakes.toy_project import Toy, configured, toy
 
 pytestmark = [pytest.mark.e2e]
@@ -22,18 +21,15 @@ STEPS = (
 
 def call(project: Toy, step: str, *words: str) -> tuple[int, dict, str]:
     """One step: its exit code, the JSON it printed last, and everything it said."""
-    done = subprocess.run(
-        [sys.executable, str(CI / f"{step}.py"), "--source", str(project.folder), *words],
-        env={**os.environ, "CI": "true"},  # noqa: TID251 - a workflow's own
-        capture_output=True,
-        text=True,
-        timeout=240,
-        check=False,
-    )
-    said = done.stdout + done.stderr
-    last = (done.stdout.splitlines() or [""])[-1]
+    log = project.folder.with_suffix(f".{step}")
+    log.write_text("")
+    environ = {**os.environ, "CI": "true"}  # noqa: TID251 - a workflow's own
+    words = ("--source", str(project.folder), *words)
+    code = Launched(CI / f"{step}.py", words, log, environ).wait(timeout=240)
+    said = log.read_text()
+    last = (said.splitlines() or [""])[-1]
     assert "Traceback" not in said
-    return done.returncode, json.loads(last) if last.startswith("{") else {}, said
+    return code, json.loads(last) if last.startswith("{") else {}, said
 
 
 def through(project: Toy, *steps: str, run: str) -> dict[str, dict]:
@@ -99,14 +95,13 @@ def test_what_is_missing_is_a_usage_error_and_no_verdict(tmp_path, words):
     assert said
 
 
-def test_every_program_is_documented_in_one_line_and_says_what_it_is():
+def test_every_program_is_documented_in_one_line_and_says_what_it_is(tmp_path):
     programs = {path.stem for path in CI.glob("*.py")}
     listed = re.findall(r"^\| `(\w+)\.py` \| \S", (CI / "README.md").read_text(), re.MULTILINE)
     assert programs == set(STEPS)
     assert tuple(listed) == STEPS
     for step in STEPS:
-        shown = subprocess.run(
-            [sys.executable, CI / f"{step}.py", "--help"],
-            capture_output=True, text=True, check=True,
-        )  # fmt: skip
-        assert "--run" in shown.stdout
+        shown = tmp_path / step
+        program = Launched(CI / f"{step}.py", ["--help"], shown, os.environ)  # noqa: TID251
+        assert program.wait(timeout=60) == 0
+        assert "--run" in shown.read_text()

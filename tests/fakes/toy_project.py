@@ -6,14 +6,13 @@ Nothing of it is heavy, so that a test can run the whole pipeline on it in secon
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.fakes.launching import ML_PIPELINE, Launched
 from tests.fakes.projects import write_files
 
 FILES = {
@@ -145,20 +144,12 @@ class Toy:
         """All evidence."""
         return self.folder / "runs"
 
-    def start(self, *words: str, **environ: str) -> "subprocess.Popen[str]":
+    def start(self, *words: str, **environ: str) -> Launched:
         """`ml-pipeline …` in the background, in a session of its own."""
         own = {k: v for k, v in os.environ.items() if k != "ML_PIPELINE_ALL_STORIES"}  # noqa: TID251
-        command = [str(Path(sys.executable).with_name("ml-pipeline")), *words]
         at = () if "--source" in words else ("--source", str(self.folder))
-        with self.folder.with_suffix(".output").open("a") as log:
-            return subprocess.Popen(
-                [*command, *at],
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                text=True,
-                env={**own, "CI": "true", **environ},
-                start_new_session=True,
-            )
+        log = self.folder.with_suffix(".output")
+        return Launched(ML_PIPELINE, (*words, *at), log, {**own, "CI": "true", **environ})
 
     def run(self, *words: str, **environ: str) -> "Ended":
         """`ml-pipeline …` to its end."""
@@ -225,7 +216,7 @@ def configured(*replaced: tuple[str, str], files: Sequence[str] = ("ml-pipeline.
     return changed
 
 
-def end(process: "subprocess.Popen[str]", number: int = signal.SIGKILL) -> int:
+def end(process: Launched, number: int = signal.SIGKILL) -> int:
     """Send a signal to one process, not its group, and wait for its end."""
     process.send_signal(number)
     return process.wait(timeout=120)

@@ -31,7 +31,7 @@ def test_a_red_check_shows_value_and_limit_and_the_remedy_follows(tmp_path):
 
 
 TRACEBACK = "\n".join(
-    ["red: first training exits 0: Traceback (most recent call last):"]
+    ["check failed: first training exits 0: Traceback (most recent call last):"]
     + [f'  File "/a/long/path/train.py", line {n}, in step_{n}' for n in range(30)]
     + ["ValueError: could not convert string to float: 'n/a'", ""]
 )
@@ -48,7 +48,7 @@ def test_of_a_long_output_the_last_line_is_shown_too(tmp_path):
     why, red = (
         next(one for one in told if one.startswith(f"  {name} ")) for name in ("why", "red")
     )
-    assert why.startswith("  why          red: first training exits 0: Traceback")
+    assert why.startswith("  why          check failed: first training exits 0: Traceback")
     assert why.endswith(f" … {cause}")
     assert red.endswith(f" … {cause}")
 

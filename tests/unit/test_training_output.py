@@ -12,10 +12,10 @@ from ml_pipeline.adapters.local import job as files
 from ml_pipeline.adapters.local.clock import HostClock
 from ml_pipeline.adapters.local.tables import PolarsTables
 from ml_pipeline.adapters.local.training import LocalTraining
-from ml_pipeline.domain.errors import DataError
+from ml_pipeline.domain.errors import ConfigurationError, DataError
 from ml_pipeline.domain.policies.data import DataPolicy
 from ml_pipeline.domain.policies.gate import MetricPolicy
-from ml_pipeline.domain.policies.training import TrainPolicy
+from ml_pipeline.domain.policies.training import PackagePolicy, TrainPolicy
 from ml_pipeline.ports.runner import CommandResult
 from ml_pipeline.ports.training import JobRef
 from ml_pipeline.ports.training_output import metrics_text, require_file, what_was_left
@@ -63,7 +63,7 @@ def output(tmp_path) -> Path:
 
 
 def instead(output: Path, name: str, lay) -> None:
-    (output / name).unlink()
+    (output / name).unlink(missing_ok=True)
     lay(output / name)
 
 
@@ -125,7 +125,7 @@ class Leaving:
         output = Path(argv[-1])
         log.write_text("")
         if argv[0] == "make":
-            output.write_text("a,b\n1,2\n3,4\n")
+            output.write_text("a,b\n1,2\n3,4\n5,6\n")
             return CommandResult(argv=tuple(argv), exit_code=0, duration_s=0.0, log=log)
         (output / "metrics.json").write_text(GOOD)
         (output / "model.skops").write_text("a model")
@@ -133,7 +133,24 @@ class Leaving:
         return CommandResult(argv=tuple(argv), exit_code=0, duration_s=0.0, log=log)
 
 
-def smoke(folder: Path, runner: Leaving):
+class Unservable:
+    """Trained models that predict, and that nothing can serve."""
+
+    def predict(self, artifact: Path, rows: Path, **_: object) -> list[float]:
+        return [1.0] * (len(rows.read_text().splitlines()) - 1)
+
+    def package(self, artifact: Path, rows: Path, target: Path, **_: object):
+        assert artifact.read_text() == "a model"
+        assert rows.read_text() == "a,b\n1,2\n3,4\n5,6\n"
+        raise ConfigurationError("no ONNX form", remedy="Set 'package.format' to \"skops\".")
+
+
+def test_a_model_that_cannot_be_served_is_found_before_a_training_is_paid_for(tmp_path):
+    with pytest.raises(ConfigurationError, match="no ONNX form"):
+        smoke(tmp_path / "stage", Leaving("nothing odd", Path.touch), Unservable())
+
+
+def smoke(folder: Path, runner: Leaving, trained: Unservable | None = None):
     folder.mkdir()
     data = DataPolicy(
         path="rows.csv",
@@ -145,11 +162,12 @@ def smoke(folder: Path, runner: Leaving):
         stage=SimpleNamespace(path=folder),
         data=data,
         train=TrainPolicy(command=("train", "{data}", "{output}"), artifact="model.skops"),
+        package=PackagePolicy(),
         metric=MetricPolicy(name="mae", min=0, max=9, prediction_min=0, prediction_max=9),
         hyperparameters={},
         runner=runner,
         tables=PolarsTables(),
-        trained=None,
+        trained=trained,
     )
 
 

@@ -17,6 +17,8 @@ from ml_pipeline.reporting.summary import said
 from ml_pipeline.session.running import Session
 
 _NEWEST = 10
+#: characters of a run's cause: one line of a wide terminal; all of it is in the report
+_LONGEST = 140
 
 
 def show_status(place: Place) -> int:
@@ -47,7 +49,7 @@ def _show_champion(session: Session) -> int:
 def _came_to(runs: LocalRuns, run_id: str) -> str:
     try:
         record = runs.record(run_id)
-        return said(f"{record.outcome}: {record.message}")
+        return said(f"{record.outcome}: {record.message}", _LONGEST)
     except ConfigurationError:
         return _unconcluded(runs, run_id)
     except DataError as error:
@@ -60,7 +62,7 @@ def _unconcluded(runs: LocalRuns, run_id: str) -> str:
     except DataError as error:
         return said(str(error))
     if ROLLBACK_FINISHED in ends:
-        return said(str(ends[ROLLBACK_FINISHED].get("message", "rollback finished")))
+        return said(str(ends[ROLLBACK_FINISHED].get("message", "rollback finished")), _LONGEST)
     if RUN_ABORTED in ends:
         return "aborted"
     again = "rollback" if run_id.startswith(ROLLBACK) else f"resume {run_id}"

@@ -99,12 +99,13 @@ class RunRecord(_Evidence):
 class StageOutcome:
     """What a stage's `run` returns; the pipeline turns it into a `StageResult` on disk.
 
-    `artifacts` are files inside the stage's own folder.
+    `artifacts` are files inside the stage's own folder. `remedy`: what to do about red checks.
     """
 
     status: Status
     outcome: str = ""
     message: str = ""
+    remedy: str = ""
     checks: tuple[Check, ...] = ()
     metrics: Mapping[str, float] = field(default_factory=dict)
     artifacts: tuple[Path, ...] = ()

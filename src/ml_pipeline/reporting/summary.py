@@ -63,9 +63,9 @@ def _row(label: str, text: str, already_said: str = "") -> list[str]:
     return [f"  {said(label):<12} {said(text)}"]
 
 
-def said(text: str) -> str:
+def said(text: str, longest: int = 400) -> str:
     """Text from outside in one line that commands neither a terminal nor a CI system."""
-    shown = line(masked(visible(text)), 400)
+    shown = line(masked(visible(text)), longest)
     for command in _COMMANDS:
         shown = shown.replace(command, f"{command[0]} {command[1]}")
     return shown

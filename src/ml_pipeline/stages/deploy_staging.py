@@ -58,7 +58,9 @@ def run(
     red = [check for check in checks if not check.passed]
     return StageOutcome(
         status=judged(tuple(checks)),
-        message=f"red: {red[0].name}" if red else f"version {version.version} holds in staging",
+        message=f"check failed: {red[0].name}"
+        if red
+        else f"version {version.version} holds in staging",
         checks=tuple(checks),
         artifacts=tuple(logs),
     )

@@ -15,6 +15,15 @@ from ml_pipeline.ports.tables import TableStore, request_bodies
 
 REPORT = "load.json"
 _BODIES = 200
+_KEPT_UP, _LATENCY, _ERRORS = "the generator kept its schedule", "p99 latency", "error share"
+_REMEDIES = {
+    _KEPT_UP: "Run `ml-pipeline run load-test` again where less else runs, or lower"
+    " 'load.rate_per_s'.",
+    _LATENCY: "Make the model smaller or faster, set 'load.rate_per_s' to what users send, or"
+    " 'load.max_p99_ms' to what they bear; `ml-pipeline run load-test` measures again.",
+    _ERRORS: "Look up what staging answered in the errors by kind in load.json; slow answers"
+    " count as errors after 'load.time_out_s'.",
+}
 
 
 def run(
@@ -60,6 +69,7 @@ def run(
             f"p99 {report.p99_ms:.1f} ms, {report.errors} of {report.planned} failed"
             f" at {load.rate_per_s:g}/s"
         ),
+        remedy=_REMEDIES[red[0].name] if red else "",
         checks=checks,
         metrics=_metrics(report),
         artifacts=(file,),
@@ -69,7 +79,7 @@ def run(
 def _kept_up(report: LoadReport, load: LoadPolicy) -> Check:
     passed = report.sent > 0 and report.lag_p99_ms <= load.max_lag_ms
     return Check(
-        name="the generator kept its schedule",
+        name=_KEPT_UP,
         passed=passed,
         value=report.lag_p99_ms,
         limit=load.max_lag_ms,
@@ -88,7 +98,7 @@ def _limits(report: LoadReport, load: LoadPolicy) -> tuple[Check, Check]:
     fast, sound = report.p99_ms < load.max_p99_ms, share < load.max_error_share
     return (
         Check(
-            name="p99 latency",
+            name=_LATENCY,
             passed=fast,
             value=report.p99_ms,
             limit=load.max_p99_ms,
@@ -98,7 +108,7 @@ def _limits(report: LoadReport, load: LoadPolicy) -> tuple[Check, Check]:
             else (f"p99 is {report.p99_ms:.0f} ms, the limit is {load.max_p99_ms:g} ms"),
         ),
         Check(
-            name="error share",
+            name=_ERRORS,
             passed=sound,
             value=share,
             limit=load.max_error_share,

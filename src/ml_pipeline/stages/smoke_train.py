@@ -9,7 +9,7 @@ from ml_pipeline.domain.evidence import Check, StageOutcome, judged
 from ml_pipeline.domain.metrics import needs_probabilities, read
 from ml_pipeline.domain.policies.data import DataPolicy
 from ml_pipeline.domain.policies.gate import MetricPolicy
-from ml_pipeline.domain.policies.training import Hyperparameter, TrainPolicy
+from ml_pipeline.domain.policies.training import Hyperparameter, PackagePolicy, TrainPolicy
 from ml_pipeline.domain.reported_metrics import reported_metrics
 from ml_pipeline.ports.evidence import StageFolder
 from ml_pipeline.ports.models import TrainedModels
@@ -29,13 +29,18 @@ def run(
     stage: StageFolder,
     data: DataPolicy,
     train: TrainPolicy,
+    package: PackagePolicy,
     metric: MetricPolicy,
     hyperparameters: Mapping[str, Hyperparameter],
     runner: ProjectRunner,
     tables: TableStore,
     trained: TrainedModels,
 ) -> StageOutcome:
-    """Train small with the project's own command: artifact, prediction and metric contract."""
+    """Train small with the project's own command: artifact, prediction and metric contract.
+
+    The small model is packaged as the real one will be, so that one that cannot be served is
+    found before a training is paid for.
+    """
     runner.prepare()
     rows = _rows(stage, data, train, runner, tables)
     words = hyperparameter_words(
@@ -66,12 +71,27 @@ def run(
             )
         )
     checks += _predicted(predictions, metric)
+    if all(check.passed for check in checks):
+        compared = stage.path / "compared.csv"
+        tables.sample(rows, compared, rows=package.parity_rows, seed=train.smoke_seed)
+        info = trained.package(
+            stage.path / "first" / train.artifact,
+            compared,
+            stage.path / "package",
+            data=data,
+            train=train,
+            package=package,
+            work=stage.path,
+        )
+        checks.append(Check(name="the model can be packaged", passed=True, value=info.format))
     return _outcome(stage, checks)
 
 
 def _outcome(stage: StageFolder, checks: list[Check]) -> StageOutcome:
     red = [check for check in checks if not check.passed]
-    message = f"red: {red[0].name}: {red[0].message}" if red else "the training contract holds"
+    message = (
+        f"check failed: {red[0].name}: {red[0].message}" if red else "the training contract holds"
+    )
     logs = tuple(path for path in sorted(stage.path.glob("*.log")))
     status = judged(tuple(checks))
     return StageOutcome(status=status, message=message, checks=tuple(checks), artifacts=logs)
