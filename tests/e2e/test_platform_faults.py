@@ -222,6 +222,23 @@ def test_two_at_once_start_one_platform(tmp_path):
         world.down()
 
 
+def test_one_that_stopped_before_it_was_seen_is_started_again(tmp_path, monkeypatch):
+    world, started = LocalWorld(tmp_path), []
+    start = control._start
+
+    def start_and_lose_the_first(folder, *how) -> None:
+        start(folder, *how)
+        started.append(control.status(folder.state).pids["supervisor"])
+        if len(started) == 1:
+            control.down(folder.state)
+
+    monkeypatch.setattr(control, "_start", start_and_lose_the_first)
+    try:
+        assert world.up().pids["supervisor"] == started[1]
+    finally:
+        world.down()
+
+
 def test_a_port_that_is_taken_is_named(tmp_path):
     world = LocalWorld(tmp_path)
     with socket.create_server(("127.0.0.1", 0)) as taken:

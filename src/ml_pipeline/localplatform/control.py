@@ -112,13 +112,14 @@ def up(
     """
     folder = Folder(state.resolve())
     info = status(state)
-    if info is None:
+    deadline_s = time.monotonic() + START_LIMIT_S
+    while info is None:
         folder.make()
         with contextlib.suppress(BusyError):  # somebody else started one at the same moment
             command = _command(folder, port, sticky_header, options or UpOptions())
             whole = [*command, "--for-run"] if for_run else command
             _start(folder, whole, options.environ if options else None)
-        info = _awaited(state)
+        info = _awaited(folder, deadline_s)
     if port not in {0, info.port}:
         raise BusyError(
             f"the platform on {folder.root} is up on port {info.port}, not {port}",
@@ -268,14 +269,14 @@ def _first_line(stream: IO[bytes] | None, limit_s: float) -> bytes:
         return stream.readline() if selector.select(limit_s) else b""
 
 
-def _awaited(state: Path) -> PlatformInfo:
-    deadline_s = time.monotonic() + START_LIMIT_S
+def _awaited(folder: Folder, deadline_s: float) -> PlatformInfo | None:
+    """What came up; None when it is gone again, as after a stop by itself on a slow machine."""
     while time.monotonic() < deadline_s:
-        info = status(state)
-        if info is not None:
+        info = status(folder.state)
+        if info is not None or not _lives(folder):
             return info
         threading.Event().wait(0.05)  # another process starts it; nothing tells us when
     raise PlatformUnavailableError(
-        f"the platform on {state} did not come up within {START_LIMIT_S:g} s",
-        remedy=f"Read {Folder(state).logs / 'supervisor.log'}.",
+        f"the platform on {folder.state} did not come up within {START_LIMIT_S:g} s",
+        remedy=f"Read {folder.logs / 'supervisor.log'}.",
     )
