@@ -62,6 +62,14 @@ def test_faults_of_the_settings_are_findings_and_the_machine_is_still_looked_at(
     assert "uv" in {one.subject for one in findings}
 
 
+def test_what_the_settings_have_against_a_command_is_not_followed_by_its_praise(project) -> None:
+    text = LEAST.replace('"{output}"', '"{outptu}"')
+    (project / "ml-pipeline.toml").write_text(text, encoding="utf-8")
+    told = [one for one in found(project) if "train.command" in one.subject + one.message]
+    assert told
+    assert {one.level for one in told} == {Level.FAIL}
+
+
 def test_faults_of_the_settings_come_with_all_that_is_wrong_besides(project) -> None:
     (project / "train.py").unlink()
     text = LEAST.replace("limit = 5", "limits = 5").replace("max = 60\n", "")

@@ -32,7 +32,9 @@ def examine(
     if "local" in seen.sections:
         findings += machine.port(seen.source, seen.sections["local"].port)
     if seen.sections:
-        findings += readiness.examine(seen.source, seen.sections, environ)
+        faulty = {fault.key for fault in seen.faults}
+        ready = readiness.examine(seen.source, seen.sections, environ)
+        findings += [one for one in ready if one.level != Level.OK or one.subject not in faulty]
     return findings
 
 
