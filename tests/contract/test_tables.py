@@ -66,7 +66,27 @@ class TestReading:
     def test_another_separator_is_recognised_in_the_remedy(self, tables, file):
         with pytest.raises(DataError) as caught:
             tables.check_columns(file("x;y\n1;2\n"), policy())
-        assert "commas" in caught.value.remedy
+        assert 'data.separator = ";"' in caught.value.remedy
+        with pytest.raises(DataError) as caught:
+            tables.check_columns(file("x,y\n1,2\n", "rows.tsv"), policy())
+        assert 'data.separator = ","' in caught.value.remedy
+
+    @pytest.mark.parametrize(
+        ("name", "sign"),
+        [("a.csv", ","), ("a.semicolon.csv", ";"), ("a.tsv", "\t"), ("a.pipe.csv", "|")],
+    )
+    def test_the_name_of_a_file_says_what_parts_its_cells(self, tables, file, tmp_path, name, sign):
+        text = 'x,y,z\n1.50,2,"a,;|\tb"\n3,4,c\n'
+        target = tmp_path / name
+        tables.convert(file(text, "from.csv"), target)
+        assert target.read_text().splitlines()[0] == f"x{sign}y{sign}z"
+        assert tables.check_columns(target, policy()) == 2
+        tables.convert(target, tmp_path / "back.csv")
+        assert (tmp_path / "back.csv").read_text() == text
+
+    def test_an_uneven_row_between_semicolons_is_named(self, tables, file):
+        with pytest.raises(DataError, match="has 3 cells, the header 2: '3;4;5'"):
+            tables.check_columns(file("x;y\n1;2\n3;4;5\n", "rows.semicolon.csv"), policy())
 
     def test_all_absent_columns_are_named_at_once(self, tables, file):
         asked = policy(features=("x", "z"), time_column="at", key_columns=("id",))

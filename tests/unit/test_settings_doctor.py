@@ -45,6 +45,14 @@ def test_a_project_that_has_everything_is_well(project) -> None:
     }  # fmt: skip
 
 
+def test_rows_parted_by_another_sign_are_read_as_the_settings_say(project) -> None:
+    table = project / "rides.csv"
+    table.write_text(table.read_text(encoding="utf-8").replace(",", ";"), encoding="utf-8")
+    assert wrong(project, "data.separator=;") == []
+    (bad,) = [one for one in found(project) if one.level is not Level.OK]
+    assert bad.remedy == 'Set data.separator = ";" if that parts its cells.'
+
+
 def test_what_is_not_well_has_a_remedy(project) -> None:
     (project / "train.py").unlink()
     (project / "requirements.txt").unlink()

@@ -174,6 +174,19 @@ def test_dependencies_for_poetry_count_too(tmp_path) -> None:
     assert proposed(tmp_path)["checks"]["lint"][0][0] == "black"
 
 
+@pytest.mark.parametrize(
+    ("sign", "name"), [(";", "rides.csv"), ("\t", "rides.tsv"), ("|", "r.csv")]
+)
+def test_cells_parted_by_another_sign_are_recognised(project, sign, name) -> None:
+    table = max(project.rglob("*.csv"), key=lambda file: file.stat().st_size)
+    text = table.read_text(encoding="utf-8").replace(",", sign)
+    table.unlink()
+    (project / name).write_text(text, encoding="utf-8")
+    told = proposed(project)["data"]
+    assert (told["path"], told["separator"]) == (name, sign)
+    assert "churned" in told["target"]
+
+
 def test_a_training_that_reads_parquet_is_handed_parquet(project) -> None:
     assert "format" not in proposed(project)["data"]
     files(project, **{"jobs/fit_churn.py": SCRIPT.replace("read_csv", "read_parquet")})

@@ -99,10 +99,16 @@ def _classes(page: Page, seen: Survey) -> None:
         page.set("classes", found, note="every label; predictions are positions in this list")
 
 
+def _table(page: Page, table: Table) -> None:
+    page.set("path", table.path.as_posix(), check="the table that fits the scripts best")
+    if table.separator != ",":
+        page.set("separator", table.separator, note="what parts the names in its header")
+
+
 def _source_of_rows(page: Page, seen: Survey) -> None:
     fetch, generate = _of(guesses.fetcher, seen), _of(guesses.generator, seen)
     if seen.table is not None:
-        page.set("path", seen.table.path.as_posix(), check="the table that fits the scripts best")
+        _table(page, seen.table)
         if fetch is not None:
             page.offer("fetch", fetch.argv, why="instead of 'path': fetch the rows anew each time")
     elif fetch is not None:

@@ -69,7 +69,7 @@ def _rows(file: Path, data: DataPolicy, gate: GatePolicy | None) -> Iterator[Fin
     from ml_pipeline.adapters.local.tables import PolarsTables  # noqa: PLC0415  # doctor only
 
     try:
-        rows = PolarsTables().check_columns(file, data)
+        rows = PolarsTables(data.separator).check_columns(file, data)
     except PipelineError as error:
         yield fail("data", str(error), error.remedy)
         return

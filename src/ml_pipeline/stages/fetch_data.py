@@ -41,10 +41,10 @@ def run(
     """
     raw = _fetched(stage, source, data, runner)
     key = _key(raw, data, options)
-    prepared = f"{ROWS}.{data.format}"
+    prepared = f"{ROWS}.{data.ending}"
     names = [raw.name, TRAINING, HOLDOUT, FINGERPRINTS, SPLIT]
     names += [prepared] if data.prepare else []
-    names += [given_to_training(data)] if data.format is not DataFormat.CSV else []
+    names += [given_to_training(data)] if given_to_training(data) != TRAINING else []
     kept = memo.get("split", key)
     if kept is None:
         rows = _prepared(stage, raw, data, runner, tables)
@@ -66,7 +66,7 @@ def run(
 
 def given_to_training(data: DataPolicy) -> str:
     """The name of the training rows as the project's training reads them."""
-    return f"training.{data.format}"
+    return f"training.{data.ending}"
 
 
 def _fetched(stage: StageFolder, source: Path, data: DataPolicy, runner: ProjectRunner) -> Path:
@@ -77,10 +77,11 @@ def _fetched(stage: StageFolder, source: Path, data: DataPolicy, runner: Project
                 f"data.path = {data.path!r}: there is no such file in {source}",
                 remedy="Correct 'data.path', or set 'data.fetch' to the command that makes it.",
             )
-        target = stage.path / ("fetched" + (".parquet" if origin.suffix == ".parquet" else ".csv"))
+        cells = "csv" if data.format is DataFormat.PARQUET else data.raw_ending
+        target = stage.path / f"fetched.{'parquet' if origin.suffix == '.parquet' else cells}"
         shutil.copyfile(origin, target)
         return target
-    target = stage.path / f"fetched.{data.format}"
+    target = stage.path / f"fetched.{data.raw_ending}"
     argv = fill(data.fetch or (), output=target, cutoff=data.cutoff or "")
     log = stage.path / "fetch.log"
     run_or_fail(runner, argv, log=log, key="data.fetch", time_limit_s=_TIME_LIMIT_S)
@@ -92,7 +93,7 @@ def _prepared(
 ) -> Path:
     if data.prepare is None:
         return raw
-    target = stage.path / f"{ROWS}.{data.format}"
+    target = stage.path / f"{ROWS}.{data.ending}"
     raw = _as_asked(raw, stage, data, tables)
     argv = fill(data.prepare, input=raw, output=target)
     log = stage.path / "prepare.log"
@@ -102,9 +103,9 @@ def _prepared(
 
 def _as_asked(raw: Path, stage: StageFolder, data: DataPolicy, tables: TableStore) -> Path:
     """The rows of `data.path` in the form that the project's own commands read."""
-    if raw.suffix == f".{data.format}":
+    if raw.name == f"fetched.{data.raw_ending}":
         return raw
-    target = stage.path / f"fetched-as.{data.format}"
+    target = stage.path / f"fetched-as.{data.raw_ending}"
     tables.convert(raw, target, text=data.text_columns)
     return target
 

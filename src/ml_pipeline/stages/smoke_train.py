@@ -104,12 +104,12 @@ def _rows(
     runner: ProjectRunner,
     tables: TableStore,
 ) -> Path:
-    rows = stage.path / f"smoke.{data.format}"
+    rows = stage.path / f"smoke.{data.ending}"
     if data.generate is None:
         training = stage.file("fetch-data", given_to_training(data))
         tables.sample(training, rows, rows=train.smoke_rows, seed=train.smoke_seed)
         return rows
-    made = stage.path / f"generated.{data.format}" if data.prepare else rows
+    made = stage.path / f"generated.{data.raw_ending}" if data.prepare else rows
     argv = fill(data.generate, rows=train.smoke_rows, output=made, seed=train.smoke_seed)
     log = stage.path / "generate.log"
     run_or_fail(runner, argv, log=log, key="data.generate", time_limit_s=_DATA_LIMIT_S)

@@ -25,10 +25,18 @@ from ml_pipeline.ports.tables import Comparable, Split, TableStore
 
 
 class PolarsTables:
-    """Speaks `ports.tables.TableStore`."""
+    """Speaks `ports.tables.TableStore`.
+
+    Args:
+        separator: what parts the cells of a CSV of which `check_columns` is asked; empty when its
+            name tells, as the names of a run's own files do.
+    """
+
+    def __init__(self, separator: str = "") -> None:
+        self._separator = separator
 
     def check_columns(self, table: Path, data: DataPolicy) -> int:
-        frame = tables_files.require(tables_files.read(table), needed(data), table)
+        frame = tables_files.require(tables_files.read(table, self._separator), needed(data), table)
         target = frame.get_column(data.target)
         values = _numbers(target, data.classes, table)
         absent = ~np.isfinite(values)

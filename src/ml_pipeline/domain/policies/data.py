@@ -57,6 +57,10 @@ class DataFormat(StrEnum):
     PARQUET = "parquet"
 
 
+#: How files are called whose cells a sign parts; the name alone says how they are read.
+ENDINGS = {",": "csv", ";": "semicolon.csv", "\t": "tsv", "|": "pipe.csv"}
+
+
 class DataPolicy(Policy):
     """`[data]`: exactly one of `path` and `fetch`.
 
@@ -70,6 +74,9 @@ class DataPolicy(Policy):
     fetch: Argv | None = None
     #: what the project's commands are handed as `{data}` and `{input}` and write as `{output}`
     format: DataFormat = DataFormat.CSV
+    #: what parts the cells of CSV rows as they come: a comma, a semicolon, a tab or a bar; without
+    #: `prepare` training is handed the same, and `prepare` writes commas
+    separator: str = Field(default=",", pattern="^[,;\t|]$")
     #: raw rows in, rows with the columns training and serving use out
     prepare: Argv | None = None
     #: makes `{rows}` synthetic rows for smoke training; without it rows are sampled
@@ -101,6 +108,8 @@ class DataPolicy(Policy):
     def _consistent(self) -> Self:
         if (self.path is None) == (self.fetch is None):
             raise ValueError("set exactly one of 'path' and 'fetch'")
+        if self.separator != "," and self.format is not DataFormat.CSV:
+            raise ValueError("'separator' is for 'format' \"csv\"")
         if self.target in self.features:
             raise ValueError(f"the target {self.target!r} is also listed in 'features'")
         if len(set(self.features)) != len(self.features):
@@ -109,6 +118,16 @@ class DataPolicy(Policy):
         if timed is not None and self.time_column is None:
             raise ValueError("'cutoff', 'bootstrap_cutoff' and 'max_age_h' need 'time_column'")
         return self
+
+    @property
+    def raw_ending(self) -> str:
+        """The ending of files with rows as they come."""
+        return ENDINGS[self.separator] if self.format is DataFormat.CSV else self.format
+
+    @property
+    def ending(self) -> str:
+        """The ending of files with rows as training reads them."""
+        return self.format if self.prepare else self.raw_ending
 
     @property
     def text_columns(self) -> frozenset[str]:

@@ -1,5 +1,6 @@
 """Tables of the project, measured: columns, types, ranges, gaps."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
 
 _MANY_ROWS_TO_INFER = 100_000
 _FEW_VALUES = 20
+_LONGEST_HEADER = 1 << 20
+_QUOTED = re.compile(r'"[^"]*"')
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +45,7 @@ class Table:
     path: Path
     rows: int = 0
     columns: tuple[Column, ...] = ()
+    separator: str = ","
     fault: str = field(default="")
 
     def column(self, name: str) -> Column | None:
@@ -51,7 +55,7 @@ class Table:
 
 def tables(source: Path) -> Sequence[Path]:
     """CSV and Parquet files outside the tests, the largest first."""
-    found = [path for path in walk(source, ".csv", ".parquet") if not in_tests(path)]
+    found = [path for path in walk(source, ".csv", ".tsv", ".parquet") if not in_tests(path)]
     return sorted(found, key=lambda path: (-(source / path).stat().st_size, path))
 
 
@@ -79,7 +83,8 @@ def measured(source: Path, path: Path, *, only: str | None = None) -> Table:
     except (pl.exceptions.PolarsError, OSError, UnicodeDecodeError) as error:
         return Table(path=path, fault=str(error).splitlines()[0])
     columns = tuple(_column(frame[name]) for name in frame.columns)
-    return Table(path=path, rows=frame.height, columns=columns)
+    separator = separator_of(source / path)
+    return Table(path=path, rows=frame.height, columns=columns, separator=separator)
 
 
 def labels(source: Path, path: Path, target: str, *, most: int) -> Sequence[str]:
@@ -109,12 +114,27 @@ def naive_error(source: Path, path: Path, target: str, metric: str) -> float | N
     return None
 
 
+def separator_of(file: Path) -> str:
+    """What parts the cells of a CSV, going by its header: a comma where there is one."""
+    if file.suffix == ".parquet":
+        return ","
+    with file.open("rb") as lines:
+        header = lines.readline(_LONGEST_HEADER).decode("utf-8", errors="replace")
+    bare = _QUOTED.sub("", header)
+    return max(",;\t|", key=lambda sign: ("," in bare and sign == ",", bare.count(sign)))
+
+
 def _scan(file: Path, *, rows_to_infer: int) -> "pl.LazyFrame":
     import polars as pl  # noqa: PLC0415  # only where a table is looked at
 
     if file.suffix == ".parquet":
         return pl.scan_parquet(file)
-    return pl.scan_csv(file, try_parse_dates=True, infer_schema_length=rows_to_infer)
+    return pl.scan_csv(
+        file,
+        separator=separator_of(file),
+        try_parse_dates=True,
+        infer_schema_length=rows_to_infer,
+    )
 
 
 def _column(series: "pl.Series") -> Column:
