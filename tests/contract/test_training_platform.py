@@ -13,8 +13,10 @@ from ml_pipeline.domain.errors import DataError, PlatformRefusedError
 from ml_pipeline.ports.training import JobRef, JobState, TrainingPlatform, TrainingRequest
 from tests.emulators.azureml_cases import AzuremlTrainingCase
 from tests.emulators.sagemaker_driver import sagemaker_training
+from tests.emulators.sagemaker_script import sagemaker_script_training
 from tests.emulators.vertex_cases import VertexTrainingCase
 from tests.fakes.clock import FakeClock
+from tests.fakes.extras import has_script_mode
 from tests.fakes.processes import eventually
 from tests.fakes.projects import PLAIN, runner_of, write_files
 from tests.fakes.training import FakeJob, FakeTraining
@@ -112,8 +114,15 @@ class FakeCase(LocalCase):
 
 
 @pytest.fixture(
-    params=[LocalCase, FakeCase, AzuremlTrainingCase, sagemaker_training, VertexTrainingCase],
-    ids=["local", "fake", "azureml", "sagemaker", "vertex"],
+    params=[
+        pytest.param(LocalCase, id="local"),
+        pytest.param(FakeCase, id="fake"),
+        pytest.param(AzuremlTrainingCase, id="azureml"),
+        pytest.param(sagemaker_training, id="sagemaker"),
+        pytest.param(VertexTrainingCase, id="vertex"),
+        # without its package it is left out; tests/e2e/test_sagemaker_script_mode.py says so
+        *[pytest.param(sagemaker_script_training, id="sagemaker-script")][: has_script_mode()],
+    ],
 )
 def case(request, tmp_path):
     made = request.param(tmp_path)

@@ -9,12 +9,13 @@ from ml_pipeline.domain.errors import (
     PlatformRefusedError,
     PlatformUnavailableError,
 )
-from ml_pipeline.ports.training import JobState, cancel_and_see
+from ml_pipeline.ports.training import JobRef, JobState, cancel_and_see
 from tests.emulators.sagemaker_driver import (
     SageMakerWorld,
     parts_on,
     sagemaker_training,
 )
+from tests.emulators.sagemaker_script import SCRIPT_MODE, stored
 from tests.fakes.platforms import eventually, taken_over
 from tests.fakes.projects import write_files
 
@@ -208,3 +209,16 @@ def test_what_is_left_running_is_listed_until_it_is_removed(world):
     assert [one.name for one in costs.standing()] == ["m-production", "m-staging"]
     world.staging.remove("staging")
     assert [one.name for one in costs.standing()] == ["m-production"]
+
+
+def test_script_mode_trains_in_an_image_without_the_pipeline(tmp_path):
+    """Sent by boto3, so that it is seen without the package, which only makes the call."""
+    case = sagemaker_training(tmp_path, **SCRIPT_MODE)
+    training, plain, place = stored(case, "by-hand")
+    training._script.send(place)
+    order = training._script.order(plain, place)
+    training._clients.call("sagemaker", "create_training_job", **order)
+    job = JobRef("sagemaker", "by-hand")
+    assert case.ended(training, job) is JobState.SUCCEEDED, training.failure(job)
+    assert training.result(job).metrics == {"mae": 4.5, "rows": 100.0}
+    assert case.emulator.told()["violations"] == []

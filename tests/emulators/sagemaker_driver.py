@@ -86,7 +86,10 @@ class Emulated:
         """An account nobody has used, with a bucket."""
         self._let_go()
         self.ask("reset")
-        self.ask("settings", {"delay_s": 0.1, "publish_s": 0.3, "server": "", **settings})
+        self.ask(
+            "settings",
+            {"delay_s": 0.1, "publish_s": 0.3, "server": "", "framework_env": "", **settings},
+        )
         parts_on(self.url)._clients.call("s3", "create_bucket", Bucket=BUCKET)
         return self
 
@@ -141,8 +144,8 @@ class _Hasty(HostClock):
         super().pause(min(seconds, 0.05))
 
 
-def sagemaker_training(folder: Path) -> object:
-    """`Case` of the contract of training platforms."""
+def sagemaker_training(folder: Path, **policy: Any) -> object:
+    """`Case` of the contract of training platforms; `policy` are keys of `[sagemaker]`."""
     from tests.contract import test_training_platform as contract
 
     class SageMakerCase(contract.Case):
@@ -154,7 +157,7 @@ def sagemaker_training(folder: Path) -> object:
             self.data = write_files(folder, {"rows.csv": "a,b\n1,2\n"}) / "rows.csv"
 
         def platform(self):
-            return parts_on(self.emulator.url).training
+            return parts_on(self.emulator.url, **policy).training
 
         def request(
             self, *, run_id="run-1", attempt=1, behaviour="succeed", metrics=contract.GOOD

@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -198,12 +199,13 @@ class Job(threading.Thread):
 
     def _container(self, root: Path, taken_away=lambda: False):
         """Its exit code, what it printed, and the limit that ended it."""
+        command, more = self._image(root)
         process = subprocess.Popen(
-            [sys.executable, "-m", "ml_pipeline.entry", "train"],
+            command,
             env=child_environment(
                 TRAINING_JOB_NAME=self.told["TrainingJobName"],
                 ML_PIPELINE_ROOT=str(root),
-                ML_PIPELINE_PROJECT_ENV=self.account.project_env,
+                **more,
                 **self.asked.get("Environment", {}),
             ),
             cwd=root,
@@ -231,6 +233,25 @@ class Job(threading.Thread):
         process.wait()
         reader.join(5)
         return process.returncode, "".join(printed), over
+
+    def _image(self, root: Path):
+        """What the job's image starts, and what it has in its environment.
+
+        Without an entry point of the job's own it is the project's image. With one it is an image
+        AWS publishes: a Python with nothing of the pipeline, and `/opt/ml` is this job's folder.
+        """
+        asked = self.asked["AlgorithmSpecification"]
+        if "ContainerEntrypoint" not in asked:
+            command = [sys.executable, "-m", "ml_pipeline.entry", "train"]
+            return command, {"ML_PIPELINE_PROJECT_ENV": self.account.project_env}
+        programs = Path(self.account.framework_env or root / "image") / "bin"
+        if not self.account.framework_env and not programs.exists():
+            programs.mkdir(parents=True)
+            for name in ("python", "python3"):
+                (programs / name).symlink_to(sys._base_executable)
+        words = [*asked["ContainerEntrypoint"], *asked.get("ContainerArguments", ())]
+        command = [word.replace("/opt/ml", str(root)) for word in words]
+        return command, {"PATH": f"{programs}{os.pathsep}{os.environ['PATH']}"}
 
     def _failed(self, why: str) -> None:
         self.became("Failed", "Failed", FailureReason=why[:1024], TrainingEndTime=now())

@@ -33,6 +33,7 @@ class Account:
     server: str
     project_env: str
     source: str
+    framework_env: str = ""
     lock: threading.RLock = field(default_factory=threading.RLock)
     jobs: dict = field(default_factory=dict)
     groups: dict = field(default_factory=dict)

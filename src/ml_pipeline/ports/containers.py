@@ -20,6 +20,8 @@ PREFIX = "ML_PIPELINE_"
 LAYOUT, ROOT = f"{PREFIX}LAYOUT", f"{PREFIX}ROOT"
 COMMAND, ARTIFACT, METRICS = f"{PREFIX}COMMAND", f"{PREFIX}ARTIFACT", f"{PREFIX}METRICS"
 HYPERPARAMETERS, VARIABLES = f"{PREFIX}HYPERPARAMETERS", f"{PREFIX}VARIABLES"
+#: The file that script mode installs before it trains; its program lies in `entry/script_mode.py`.
+REQUIREMENTS = f"{PREFIX}REQUIREMENTS"
 HYPERPARAMETER_STYLE = f"{PREFIX}HYPERPARAMETER_STYLE"
 DATA, OUTPUT, SOURCE = f"{PREFIX}DATA", f"{PREFIX}OUTPUT", f"{PREFIX}SOURCE"
 PROJECT_ENV = f"{PREFIX}PROJECT_ENV"
@@ -27,7 +29,7 @@ SLOT, VERSION, MODEL = f"{PREFIX}SLOT", f"{PREFIX}VERSION", f"{PREFIX}MODEL"
 TRUSTED_TYPES = f"{PREFIX}TRUSTED_TYPES"
 
 #: SageMaker's channels: a folder each below `input/data`.
-DATA_CHANNEL, SOURCE_CHANNEL = "training", "source"
+DATA_CHANNEL, SOURCE_CHANNEL, SCRIPT_CHANNEL = "training", "source", "script"
 #: What lies in the output besides what the training wrote, whatever that calls its own files.
 METRICS_FILE, FAILURE_FILE = "metrics.json", "failure.txt"
 

@@ -12,8 +12,10 @@ from ml_pipeline.adapters.sagemaker import names
 from ml_pipeline.adapters.sagemaker.client import AbsentError, Clients, utc
 from ml_pipeline.adapters.sagemaker.files import Bucket, file_digest, member, packed, split_uri
 from ml_pipeline.adapters.sagemaker.logs import last_lines
+from ml_pipeline.adapters.sagemaker.orders import channel, hyperparameters, image_of
+from ml_pipeline.adapters.sagemaker.script_mode import ScriptMode, require_package
 from ml_pipeline.adapters.sagemaker.states import LIMITS, job_state
-from ml_pipeline.domain.errors import ConfigurationError, DataError, PlatformRefusedError
+from ml_pipeline.domain.errors import DataError, PlatformRefusedError
 from ml_pipeline.domain.identifiers import checked_run_id
 from ml_pipeline.domain.policies.cloud_sagemaker import SageMakerPolicy
 from ml_pipeline.domain.reported_metrics import reported_metrics
@@ -42,8 +44,6 @@ _LEFT_OUT = frozenset(
 )
 #: Source: CheckpointConfig, SageMaker API reference: its default, copied to and from S3.
 _CHECKPOINTS = "/opt/ml/checkpoints"
-#: Source: HyperParameterValue, SageMaker API reference.
-_VALUE_LENGTH = 2500
 
 
 class SageMakerTraining:
@@ -59,6 +59,7 @@ class SageMakerTraining:
         self._clock = clock
         self._bucket = Bucket(clients, str(policy.bucket))
         self._prefix = policy.prefix.strip("/")
+        self._script = ScriptMode(clients, policy) if policy.script_mode else None
 
     def submit(self, request: TrainingRequest) -> JobRef:
         run_id = checked_run_id(request.run_id)
@@ -66,15 +67,21 @@ class SageMakerTraining:
         job = JobRef(PLATFORM, name)
         if self._described(name) is not None:
             return job
+        if self._script:
+            require_package()
         place = f"{self._prefix}/jobs/{name}"
         data = f"{place}/training/{file_digest(request.data)[:16]}{request.data.suffix}"
-        self._bucket.upload(request.data, data)
         with packed(request.source, without=_LEFT_OUT) as code:
+            if self._script:
+                self._script.check(request, code)
             self._bucket.upload(code, f"{place}/source/source.tar.gz")
+        self._bucket.upload(request.data, data)
+        order = self._order(name, data, place, request)
         try:
-            self._clients.call(
-                "sagemaker", "create_training_job", **self._order(name, data, place, request)
-            )
+            if self._script:
+                self._script.create(order, place)
+            else:
+                self._clients.call("sagemaker", "create_training_job", **order)
         except PlatformRefusedError:
             # the answer to an earlier try was lost, or another machine was first
             if self._described(name) is None:
@@ -221,14 +228,14 @@ class SageMakerTraining:
         return {
             "TrainingJobName": name,
             "AlgorithmSpecification": {
-                "TrainingImage": _image(policy),
+                "TrainingImage": image_of(policy),
                 "TrainingInputMode": "File",
             },
-            "HyperParameters": _told(request),
+            "HyperParameters": hyperparameters(request),
             "RoleArn": str(policy.role),
             "InputDataConfig": [
-                _channel(containers.DATA_CHANNEL, self._bucket.uri(data)),
-                _channel(containers.SOURCE_CHANNEL, self._bucket.uri(f"{place}/source/")),
+                channel(containers.DATA_CHANNEL, self._bucket.uri(data)),
+                channel(containers.SOURCE_CHANNEL, self._bucket.uri(f"{place}/source/")),
             ],
             "OutputDataConfig": {"S3OutputPath": self._bucket.uri(place)},
             "ResourceConfig": {
@@ -247,32 +254,6 @@ class SageMakerTraining:
                 }
             ),
         }  # fmt: skip
-
-
-def _told(request: TrainingRequest) -> dict[str, str]:
-    """What the container's program is told; the training contract stands in docs/containers.md."""
-    told = containers.variables_of(request)
-    for name, text in told.items():
-        if len(text) > _VALUE_LENGTH:
-            raise ConfigurationError(
-                f"{name} has {len(text)} characters, and SageMaker takes {_VALUE_LENGTH}",
-                remedy="Move hyperparameters into a file of the project.",
-            )
-    return dict(told)
-
-
-def _channel(name: str, uri: str) -> dict[str, Any]:
-    source = {"S3DataType": "S3Prefix", "S3Uri": uri, "S3DataDistributionType": "FullyReplicated"}
-    return {"ChannelName": name, "DataSource": {"S3DataSource": source}}
-
-
-def _image(policy: SageMakerPolicy) -> str:
-    if policy.image is None:
-        raise ConfigurationError(
-            "'sagemaker.image' is not set, and a training job needs an image",
-            remedy="Build one and push it to ECR as docs/sagemaker.md says, and set its name.",
-        )
-    return policy.image
 
 
 if TYPE_CHECKING:

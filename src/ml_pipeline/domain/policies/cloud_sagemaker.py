@@ -9,6 +9,9 @@ from ml_pipeline.domain.policies.base import Policy, Positive
 _ROLE = r"^arn:aws[a-z-]*:iam::[0-9]{12}:role/[A-Za-z0-9_+=,.@/-]+$"
 _BUCKET = r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$"
 _BUILD = "build one, push it to ECR, and name it by digest (docs/sagemaker.md says how)"
+_FOUND = "the reference of an image AWS publishes (docs/sagemaker.md says how to find it)"
+#: A file below the project: no part of it leads up, and none is an option of pip's.
+_BELOW = r"^[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*$"
 _INSTANCE = r"^ml\.[a-z0-9-]+\.[a-z0-9]+$"
 
 
@@ -29,6 +32,17 @@ class SageMakerPolicy(Policy):
     prefix: str = Field(default="ml-pipeline", pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,127}$")
     #: training and serving image, best by digest (`…@sha256:…`)
     image: str | None = Field(default=None, min_length=1, max_length=255, pattern=r"^[^ ]+$")
+    #: train in an image AWS publishes, to which the project's code is sent, instead of in `image`;
+    #: needs the extra `sagemaker-script`
+    script_mode: bool = False
+    #: script mode: the image AWS publishes, by its reference
+    training_image: str | None = Field(
+        default=None, min_length=1, max_length=255, pattern=r"^[^ ]+$"
+    )
+    #: script mode: the project's file that pip installs before the training
+    requirements: str | None = Field(default=None, pattern=_BELOW)
+    #: script mode: MB the project's packed code may have; more is mostly data that lies there
+    source_limit_mb: int = Field(default=100, ge=1, le=5000)
     #: instance a training job runs on
     instance_type: str = Field(default="ml.m5.large", pattern=_INSTANCE)
     #: instances of one training job
@@ -60,3 +74,9 @@ class SageMakerPolicy(Policy):
             yield "bucket", "must be set on SageMaker: jobs read and write there"
         if self.image is None:
             yield "image", f"must be set on SageMaker: {_BUILD}"
+        if self.script_mode and self.training_image is None:
+            yield "training_image", f"must be set in script mode: {_FOUND}"
+        if not self.script_mode:
+            for key in ("training_image", "requirements"):
+                if getattr(self, key) is not None:
+                    yield key, "means nothing without 'script_mode = true'"
