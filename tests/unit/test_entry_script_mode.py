@@ -177,13 +177,16 @@ def test_a_job_that_was_told_wrong_things_says_which(laid, wrong, words):
 
 
 def test_requirements_that_do_not_install_are_the_failure(laid):
-    container = laid(ML_PIPELINE_REQUIREMENTS="requirements.txt")
+    container = laid(
+        ML_PIPELINE_REQUIREMENTS="requirements.txt", ML_PIPELINE_VARIABLES='{"INDEX": "shop"}'
+    )
     installer = container.program.with_name("install_requirements.py")
-    installer.write_text("import sys; sys.exit(f'no version of {sys.argv[1]}')")
+    said = "'no version of ' + sys.argv[1] + ' at ' + os.environ['INDEX']"
+    installer.write_text(f"import os, sys; sys.exit({said})")
     assert container.train().code == 1
     reason = container.failure.read_text()
     assert "the requirements in requirements.txt do not install" in reason
-    assert "no version of requirements.txt" in reason
+    assert "no version of requirements.txt at shop" in reason
 
 
 def test_the_program_is_written_for_python_3_9_and_imports_nothing_else() -> None:

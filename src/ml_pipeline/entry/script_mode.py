@@ -70,7 +70,7 @@ def _train(root: Path, scratch: Path, environ: dict[str, str], asked: list[int])
     if job["requirements"]:
         installer = str(Path(__file__).with_name("install_requirements.py"))
         command = [sys.executable, installer, job["requirements"]]
-        code, tail = _run(command, source, environ, asked)
+        code, tail = _run(command, source, seen, asked)
         if code or asked:
             return code, f"the requirements in {job['requirements']} do not install\n{tail}"
     command = [_filled(word, data, output) for word in job["argv"]]
