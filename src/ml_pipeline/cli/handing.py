@@ -1,5 +1,6 @@
 """Commands that hand runs and state on, and those that containers live from."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from ml_pipeline.cli.opening import Place, folders_of, open_session, settings_of
@@ -47,28 +48,30 @@ def taken_in(place: Place, folder: Path, run_id: str | None) -> str:
 
 def give_state(place: Place, folder: Path) -> int:
     """`platform export`, while no run changes the state."""
-    from ml_pipeline.session import handing
+    from ml_pipeline.session import snapshots
 
-    session, shown = open_session(place)
+    session, shown = open_session(replace(place, files_exist=False))
     shown.close()
     settings = session.settings
     state, runs = folders_of(place, settings)
     with session.alone("export of the state"):
-        handing.export_state(state, runs, settings.model, folder)
+        snapshots.export_state(state, runs, settings.model, folder)
     return ExitCode.DONE
 
 
-def take_state(place: Place, folder: Path) -> int:
-    """`platform import`, while no run changes the state."""
-    from ml_pipeline.session import handing
+def take_state(place: Place, folder: Path, *, wait: bool) -> int:
+    """`platform import`; only where there is something to take does it hold the project."""
+    from ml_pipeline.session import snapshots
 
-    session, shown = open_session(place)
+    session, shown = open_session(replace(place, files_exist=False))
     shown.close()
-    settings = session.settings
-    state, runs = folders_of(place, settings)
-    with session.alone("import of the state"):
-        done = handing.import_state(folder, state, runs, settings.model)
-    say("the state is in place" if done else "the state began with it already")
+    model = session.settings.model
+    state, runs = folders_of(place, session.settings)
+    became = snapshots.known_beginning(folder, state, model)
+    if became is None:
+        with session.alone("import of the state", wait=wait):
+            became = snapshots.import_state(folder, state, runs, model)
+    say(became)
     return ExitCode.DONE
 
 

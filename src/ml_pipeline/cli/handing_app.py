@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from ml_pipeline.cli.arguments import Runs, Sets, Source, State, place_of
+from ml_pipeline.cli.arguments import Runs, Sets, Source, State, Wait, place_of
 
 platform_app = typer.Typer(
     help="The embedded platform: registry, router and model servers on this machine.",
@@ -64,12 +64,16 @@ def platform_export(
 
 @platform_app.command("import")
 def platform_import(
-    folder: Path, source: Source = None, state: State = None, runs: Runs = None
+    folder: Path,
+    source: Source = None,
+    state: State = None,
+    runs: Runs = None,
+    wait: Wait = False,
 ) -> int:
     """Begin with exported state, where there is none yet."""
     from ml_pipeline.cli.handing import take_state
 
-    return take_state(place_of(source, state, runs), folder)
+    return take_state(place_of(source, state, runs), folder, wait=wait)
 
 
 @platform_app.command("up")

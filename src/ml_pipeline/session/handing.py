@@ -1,10 +1,7 @@
-"""Hands runs and state on: to a caller without this disk, and from there to another machine."""
+"""Hands runs on: to a caller without this disk, and from there to another machine."""
 
 import json
 import shutil
-import sqlite3
-from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 
 from ml_pipeline.adapters.local.disk import digest_of, write_whole
@@ -14,19 +11,11 @@ from ml_pipeline.adapters.local.evidence import (
     LocalRuns,
     read_model,
 )
-from ml_pipeline.domain.errors import ConfigurationError, PipelineError, StorageError
+from ml_pipeline.domain.errors import ConfigurationError
 from ml_pipeline.domain.evidence import SCHEMA_VERSION, Outcome, RunRecord, StageResult
 from ml_pipeline.domain.identifiers import checked_run_id
+from ml_pipeline.session.copying import copy_tree, not_written
 
-#: What of a state folder belongs to this machine or this moment: environments, kept answers,
-#: locks, and the running platform's token, address, logs.
-_NOT_HANDED_ON = {"envs", "cache", "caches", "run.lock", "run.holder", ".gitignore"}
-_PLATFORM_OWN = {"token", "platform.json", "logs", "ready"}
-_NO_FILES = (".lock", ".open", "-wal", "-shm", "-journal")
-_SQLITE = b"SQLite format 3\0"
-#: In a state folder: which snapshot it began with. In a snapshot: what it is one of.
-_MARKER, _LABEL = "imported.json", "snapshot.json"
-_FORMAT = 1
 _UNFINISHED = "unfinished"
 
 
@@ -48,7 +37,7 @@ def export_run(runs: LocalRuns, run_id: str | None, output: Path) -> str:
     folder = runs.folder(chosen)
     try:
         target = output / chosen
-        _copy(folder, target)
+        copy_tree(folder, target)
         reports = sorted((target / "report").glob("[0-9]*"), key=lambda one: int(one.name))
         for page in reports[-1].iterdir() if reports else ():
             if page.name in {"report.html", "report.md", "junit.xml"}:
@@ -59,7 +48,7 @@ def export_run(runs: LocalRuns, run_id: str | None, output: Path) -> str:
             outcome = _UNFINISHED  # its first champion was made, and then it was killed
         write_whole(output / "outcome", f"{outcome}\n")
     except OSError as error:
-        raise _unwritable(output, error) from error
+        raise not_written(output, error) from error
     return chosen
 
 
@@ -99,9 +88,9 @@ def import_run(given: Path, runs: LocalRuns, model: str) -> str:
                 remedy=f"Name the run that is known instead: --run {run_id}.",
             )
     try:
-        _copy(folder, target, keep=True)
+        copy_tree(folder, target)
     except OSError as error:
-        raise _unwritable(target, error) from error
+        raise not_written(target, error) from error
     return run_id
 
 
@@ -150,124 +139,3 @@ def _of_this_version(path: Path) -> None:
             f"{path} is evidence of format {version}, and this version reads {SCHEMA_VERSION}",
             remedy="Use the version of ml-pipeline that wrote it.",
         )
-
-
-def export_state(state: Path, runs: Path, model: str, output: Path) -> None:
-    """Write a project's state and runs as one folder, without tokens.
-
-    Raises:
-        StorageError: it cannot be written.
-    """
-    try:
-        _copy(state, output / "state", leave=_leaves_out(state))
-        if runs.is_dir():
-            _copy(runs, output / "runs")
-        label = {"format": _FORMAT, "model": model, "folder": str(state)}
-        write_whole(output / _LABEL, json.dumps(label) + "\n")
-    except (OSError, sqlite3.Error) as error:
-        raise _unwritable(output, error) from error
-
-
-def import_state(given: Path, state: Path, runs: Path, model: str) -> bool:
-    """Begin with a snapshot where there is no state yet; whether anything was done.
-
-    An empty folder stands for a project that has not run yet.
-
-    Raises:
-        ConfigurationError: it is no snapshot, one of another project or version, or there is
-            state of another origin already.
-        StorageError: it cannot be written.
-    """
-    if given.is_dir() and not any(given.iterdir()):
-        return False  # the first run of all
-    digest = _labelled(given, model, state)
-    marker = state / _MARKER
-    if marker.is_file() and json.loads(marker.read_text("utf-8")).get("snapshot") == digest:
-        return False
-    if any(state.glob("*.db")) or (state / "platform").exists() or marker.is_file():
-        raise ConfigurationError(
-            f"{state} holds state already, and it did not begin with {given}",
-            remedy="Leave --state out to use what is there, or remove that state first.",
-        )
-    try:
-        for folder, target in ((given / "state", state), (given / "runs", runs)):
-            if folder.is_dir():
-                _copy(folder, target, keep=True)
-        write_whole(marker, json.dumps({"snapshot": digest}) + "\n")
-    except OSError as error:
-        raise _unwritable(state, error) from error
-    return True
-
-
-def _labelled(given: Path, model: str, state: Path) -> str:
-    """The snapshot's digest, once it is known to be one of this project."""
-    try:
-        label = json.loads((given / _LABEL).read_bytes())
-        known, named, folder = label["format"], label["model"], label["folder"]
-    except (OSError, ValueError, KeyError, TypeError):
-        raise ConfigurationError(
-            f"{given} is no state: it has no readable {_LABEL}",
-            remedy="Give what `ml-pipeline platform export` wrote.",
-        ) from None
-    if (known, named) != (_FORMAT, model):
-        raise ConfigurationError(
-            f"{given} is state of {named} in format {known}, and this is {model}, {_FORMAT}",
-            remedy="Give this project's own state.",
-        )
-    if folder != str(state):
-        # The registry and the platform's deployments name their files by absolute paths.
-        raise ConfigurationError(
-            f"{given} was kept in {folder}, and {state} is another place",
-            remedy=f"Bring it back to {folder}.",
-        )
-    lines = [f"{one.relative_to(given)} {digest_of(one)}" for one in _files(given)]
-    return _digest("\n".join(lines))
-
-
-def _digest(text: str) -> str:
-    import hashlib
-
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _files(folder: Path) -> Iterator[Path]:
-    return (path for path in sorted(folder.rglob("*")) if path.is_file())
-
-
-def _leaves_out(state: Path) -> set[Path]:
-    return {state / name for name in _NOT_HANDED_ON | {_MARKER}} | {
-        state / "platform" / name for name in _PLATFORM_OWN
-    }
-
-
-def _copy(
-    folder: Path, target: Path, *, keep: bool = False, leave: set[Path] | None = None
-) -> None:
-    """Copy a tree, databases by SQLite's own backup; `keep` leaves files that are there."""
-    target.mkdir(parents=True, exist_ok=True)
-    for path in sorted(folder.rglob("*")):
-        if leave and (path in leave or leave.intersection(path.parents)):
-            continue
-        place = target / path.relative_to(folder)
-        if path.is_dir():
-            place.mkdir(parents=True, exist_ok=True)
-        elif path.is_file() and not path.name.endswith(_NO_FILES) and not (keep and place.exists()):
-            _copy_file(path, place)
-
-
-def _copy_file(path: Path, place: Path) -> None:
-    with path.open("rb") as file:
-        database = file.read(len(_SQLITE)) == _SQLITE
-    if not database:
-        shutil.copyfile(path, place)
-        return
-    with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(place)) as copy:
-        source.backup(copy)
-        copy.execute("PRAGMA journal_mode=DELETE")
-
-
-def _unwritable(folder: Path, error: Exception) -> PipelineError:
-    return StorageError(
-        f"{folder} could not be written: {error}",
-        remedy="Free space or allow writing there, and try again.",
-    )
