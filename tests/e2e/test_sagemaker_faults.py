@@ -1,10 +1,12 @@
 """SageMaker going wrong: each fault ends in its error, and leaves a clean platform."""
 
+import sys
 from dataclasses import replace
 
 import pytest
 
 from ml_pipeline.domain.errors import (
+    ConfigurationError,
     DataError,
     PlatformRefusedError,
     PlatformUnavailableError,
@@ -222,3 +224,17 @@ def test_script_mode_trains_in_an_image_without_the_pipeline(tmp_path):
     assert case.ended(training, job) is JobState.SUCCEEDED, training.failure(job)
     assert training.result(job).metrics == {"mae": 4.5, "rows": 100.0}
     assert case.emulator.told()["violations"] == []
+
+
+def test_script_mode_without_its_package_sends_nothing_and_can_still_look(case, monkeypatch):
+    job = case.platform().submit(case.request())
+    monkeypatch.setitem(sys.modules, "sagemaker.core", None)
+    platform = parts_on(case.emulator.url, **SCRIPT_MODE).training
+    sent = platform._bucket.keys("ml-pipeline/")
+    with pytest.raises(ConfigurationError) as refused:
+        platform.submit(case.request(attempt=2))
+    assert "ml-pipeline[sagemaker-script]" in refused.value.remedy
+    assert platform._bucket.keys("ml-pipeline/") == sent
+    assert platform.find("shop", "run-1") == job
+    assert platform.submit(case.request()) == job
+    assert case.ended(platform, job) is JobState.SUCCEEDED
