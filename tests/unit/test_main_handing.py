@@ -1,5 +1,6 @@
 """Runs handed on: whole, and refused where they do not belong."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -73,13 +74,94 @@ def test_what_the_project_added_to_the_run_meanwhile_stays(tmp_path: Path) -> No
     assert journal.read_text().endswith("{}\n")
 
 
-def test_a_run_with_other_results_under_the_same_id_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["train/1/result.json", "train/1/model.onnx", "run.json"])
+def test_a_run_with_another_file_under_the_same_id_is_refused(tmp_path: Path, name: str) -> None:
     given, runs = written_run(tmp_path / "elsewhere"), runs_in(tmp_path / "runs")
     handing.import_run(given, runs, MODEL)
-    result = given / "train" / "1" / "result.json"
-    result.write_text(result.read_text().replace("passed", "failed"))
-    with pytest.raises(ConfigurationError, match="known here with another"):
+    before = tree(tmp_path / "runs")
+    (given / name).write_text((given / name).read_text() + "\n")
+    with pytest.raises(ConfigurationError, match=f"known here with another {name}"):
         handing.import_run(given, runs, MODEL)
+    assert tree(tmp_path / "runs") == before
+
+
+def test_a_run_that_went_on_here_and_elsewhere_is_refused(tmp_path: Path) -> None:
+    given, runs = written_run(tmp_path / "elsewhere"), runs_in(tmp_path / "runs")
+    handing.import_run(given, runs, MODEL)
+    for folder in (given, runs.folder("first")):
+        with (folder / "journal.jsonl").open("a") as journal:
+            journal.write(json.dumps({"event": "weights", "folder": str(folder)}) + "\n")
+    with pytest.raises(ConfigurationError, match=r"known here with another journal\.jsonl"):
+        handing.import_run(given, runs, MODEL)
+
+
+def test_a_run_that_went_on_elsewhere_is_taken_as_far_as_it_got(tmp_path: Path) -> None:
+    """What was cut off here gave way to what came of it there: another record, a whole attempt."""
+    given, runs = written_run(tmp_path / "elsewhere"), runs_in(tmp_path / "runs")
+    (given / "evaluate" / "1").mkdir(parents=True)
+    (given / "evaluate" / "1" / "scores.csv").write_text("half")
+    handing.import_run(given, runs, MODEL)
+    (given / "evaluate" / "1" / "scores.csv").write_text("whole")
+    result = (given / "train" / "1" / "result.json").read_text()
+    (given / "evaluate" / "1" / "result.json").write_text(result.replace("train", "evaluate"))
+    record = given / "run.json"
+    record.write_text(record.read_text().replace("no-improvement", "promoted"))
+    journal = given / "journal.jsonl"
+    journal.write_text(journal.read_text() + json.dumps({"event": "run-finished"}) + "\n")
+    handing.import_run(given, runs, MODEL)
+    assert tree(runs.folder("first")) == tree(given)
+
+
+def test_an_earlier_moment_of_a_run_changes_nothing(tmp_path: Path) -> None:
+    given, runs = written_run(tmp_path / "elsewhere"), runs_in(tmp_path / "runs")
+    handing.import_run(given, runs, MODEL)
+    known = runs.folder("first")
+    with (known / "journal.jsonl").open("a") as journal:
+        journal.write(json.dumps({"event": "run-finished"}) + "\n")
+    (known / "run.json").write_text((known / "run.json").read_text() + "\n")
+    before = tree(known)
+    handing.import_run(given, runs, MODEL)
+    assert tree(known) == before
+
+
+def _killed(folder: Path, *journal: dict[str, str]) -> Path:
+    """A run without a record, whose journal holds these lines."""
+    given = written_run(folder)
+    (given / "run.json").unlink()
+    lines = (json.dumps({"at": "2026-03-01T00:00:00", **line}) + "\n" for line in journal)
+    (given / "journal.jsonl").write_text("".join(lines))
+    return given
+
+
+def test_a_killed_run_is_known_by_the_model_it_was_begun_for(tmp_path: Path) -> None:
+    given = _killed(tmp_path / "elsewhere", {"event": "run-started", "model": MODEL})
+    assert handing.import_run(given, runs_in(tmp_path / "runs"), MODEL) == "first"
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ({"event": "run-started", "model": "other"}, "evidence about other, and this project"),
+        ({"event": "run-started"}, "does not say which model it is about"),
+        ({"event": "weights"}, "does not say how a run of stages began"),
+        ({"garbage": "x"}, "does not say how a run of stages began"),
+    ],
+)
+def test_a_killed_run_of_unknown_or_other_origin_is_refused(
+    tmp_path: Path, line: dict[str, str], reason: str
+) -> None:
+    given = _killed(tmp_path / "elsewhere", line)
+    with pytest.raises((ConfigurationError, DataError), match=reason):
+        handing.import_run(given, runs_in(tmp_path / "runs"), MODEL)
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_record_does_not_stand_for_what_the_journal_denies(tmp_path: Path) -> None:
+    given = written_run(tmp_path / "elsewhere")
+    line = {"at": "2026-03-01T00:00:00", "event": "run-started", "model": "other"}
+    (given / "journal.jsonl").write_text(json.dumps(line) + "\n")
+    with pytest.raises(ConfigurationError, match="evidence about other"):
+        handing.import_run(given, runs_in(tmp_path / "runs"), MODEL)
 
 
 @pytest.mark.parametrize(
@@ -120,6 +202,7 @@ def test_a_link_in_evidence_is_not_followed(tmp_path: Path) -> None:
     (given / "train" / "1" / "passwords").symlink_to("/etc/passwd")
     with pytest.raises(ConfigurationError, match="is a symbolic link"):
         handing.import_run(given, runs_in(tmp_path / "runs"), MODEL)
+    assert not (tmp_path / "runs").exists()
 
 
 def test_a_stage_on_evidence_of_another_run_than_named_is_a_usage_error(

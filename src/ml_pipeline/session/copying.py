@@ -38,6 +38,13 @@ def copy_tree(
             copy_file(path, place)
 
 
+def copy_whole(path: Path, place: Path) -> None:
+    """Copy a file so that a reader sees the old one or the new one, never a part."""
+    part = place.with_name(f".{place.name}.part")
+    shutil.copyfile(path, part)
+    part.replace(place)
+
+
 def is_database(path: Path) -> bool:
     """Whether a file is one of SQLite's."""
     with path.open("rb") as file:

@@ -2,19 +2,23 @@
 
 import json
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 from ml_pipeline.adapters.local.disk import digest_of, write_whole
 from ml_pipeline.adapters.local.evidence import (
+    JOURNAL,
     RECORD,
     RESULT,
     LocalRuns,
+    read_journal,
     read_model,
 )
-from ml_pipeline.domain.errors import ConfigurationError
+from ml_pipeline.domain.errors import ConfigurationError, DataError
 from ml_pipeline.domain.evidence import SCHEMA_VERSION, Outcome, RunRecord, StageResult
 from ml_pipeline.domain.identifiers import checked_run_id
-from ml_pipeline.session.copying import copy_tree, not_written
+from ml_pipeline.session.copying import copy_tree, copy_whole, not_written, refuse_links
+from ml_pipeline.session.running import STARTED
 
 _UNFINISHED = "unfinished"
 
@@ -61,7 +65,8 @@ def _outcome(folder: Path) -> str:
 def import_run(given: Path, runs: LocalRuns, model: str) -> str:
     """Lay a run's evidence beside the project's own runs; its id.
 
-    What is there already stays; a run of the same id whose results differ is refused.
+    Where the run is known already, what went on longer is kept or taken: here or elsewhere, not
+    both. A run of the same id whose files differ is refused, before anything is written.
 
     Args:
         given: a run's folder, or one that holds a single run.
@@ -70,34 +75,62 @@ def import_run(given: Path, runs: LocalRuns, model: str) -> str:
 
     Raises:
         ConfigurationError: it is no run, or one of another project or version.
-        DataError: a result in it cannot be read.
+        DataError: a result in it, or how it began, cannot be read.
+        StorageError: it cannot be written.
     """
-    folder = _run_folder(given)
+    folder = _run_folder(given.resolve())
+    refuse_links(folder, "evidence", "Give a folder that `ml-pipeline evidence export` wrote.")
     run_id = _identified(folder, model)
+    newer = _newer(folder, runs.folder(run_id), run_id)
     target = runs.create(run_id)
-    for path in sorted(folder.rglob("*")):
-        if path.is_symlink():
-            raise ConfigurationError(
-                f"{path} is a symbolic link, which evidence never holds",
-                remedy="Give a folder that `ml-pipeline evidence export` wrote.",
-            )
-        place = target / path.relative_to(folder)
-        if path.name == RESULT and place.is_file() and digest_of(path) != digest_of(place):
-            raise ConfigurationError(
-                f"run {run_id} is known here with another {path.relative_to(folder)}",
-                remedy=f"Name the run that is known instead: --run {run_id}.",
-            )
     try:
-        copy_tree(folder, target)
+        for name in sorted(newer, key=lambda one: one.name == JOURNAL):  # what tells of it: last
+            copy_whole(folder / name, target / name)
+        copy_tree(folder, target, copy_file=copy_whole)
     except OSError as error:
         raise not_written(target, error) from error
     return run_id
 
 
+def _newer(folder: Path, known: Path, run_id: str) -> set[Path]:
+    """Names of files that are known as of an earlier moment of the same run.
+
+    Raises:
+        ConfigurationError: what is given is no earlier or later moment of what is known.
+    """
+    if not (known / JOURNAL).is_file():
+        return set()
+    theirs, ours = (folder / JOURNAL).read_bytes(), (known / JOURNAL).read_bytes()
+    ahead = len(theirs) > len(ours)
+    changed = set(_changed(folder, known))
+    for name in changed:
+        if name == Path(JOURNAL):
+            same_run = theirs.startswith(ours) if ahead else ours.startswith(theirs)
+        elif name == Path(RECORD):
+            same_run = theirs != ours
+        else:  # an attempt is written until it has a result
+            attempt = Path(*name.parts[:2]) / RESULT
+            same_run = not ((known if ahead else folder) / attempt).is_file()
+        if not same_run:
+            raise ConfigurationError(
+                f"run {run_id} is known here with another {name}",
+                remedy=f"Name the run that is known instead: --run {run_id}.",
+            )
+    return changed if ahead else set()
+
+
+def _changed(folder: Path, known: Path) -> Iterator[Path]:
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder)
+        there = path.is_file() and (known / name).is_file()
+        if there and digest_of(path) != digest_of(known / name):
+            yield name
+
+
 def _run_folder(given: Path) -> Path:
-    found = [given] if (given / "journal.jsonl").is_file() else []
+    found = [given] if (given / JOURNAL).is_file() else []
     if not found and given.is_dir():
-        found = [one for one in given.iterdir() if (one / "journal.jsonl").is_file()]
+        found = [one for one in given.iterdir() if (one / JOURNAL).is_file()]
     if len(found) == 1:
         return found[0]
     what = "no run" if not found else f"{len(found)} runs"
@@ -107,19 +140,25 @@ def _run_folder(given: Path) -> Path:
 
 
 def _identified(folder: Path, model: str) -> str:
-    ids = set()
+    ids, models = set(), _models_begun_for(folder)
     for path in sorted(folder.glob(f"*/*/{RESULT}")):
         _of_this_version(path)
         ids.add(read_model(path, StageResult).run_id)
     if (folder / RECORD).is_file():
         _of_this_version(folder / RECORD)
         record = read_model(folder / RECORD, RunRecord)
-        if record.model != model:
-            raise ConfigurationError(
-                f"{folder} is evidence about {record.model}, and this project's model is {model}",
-                remedy="Give evidence of this project, or another --source.",
-            )
+        models.add(record.model)
         ids.add(record.run_id)
+    if not models:
+        raise ConfigurationError(
+            f"{folder} does not say which model it is about",
+            remedy="Give evidence of a run that came to an end.",
+        )
+    if others := models - {model}:
+        raise ConfigurationError(
+            f"{folder} is evidence about {others.pop()}, and this project's model is {model}",
+            remedy="Give evidence of this project, or another --source.",
+        )
     named = ids - {None}
     if len(named) > 1:
         raise ConfigurationError(
@@ -127,6 +166,16 @@ def _identified(folder: Path, model: str) -> str:
             remedy="Give the folder of one run as it was written.",
         )
     return checked_run_id(str(named.pop()) if named else folder.name)
+
+
+def _models_begun_for(folder: Path) -> set[str]:
+    started = [line for line in read_journal(folder) if line["event"] == STARTED]
+    if not started:
+        raise DataError(
+            f"{folder / JOURNAL} does not say how a run of stages began",
+            remedy="Give a folder that `ml-pipeline evidence export` wrote.",
+        )
+    return {str(line["model"]) for line in started if "model" in line}
 
 
 def _of_this_version(path: Path) -> None:
