@@ -1,14 +1,16 @@
 """Where a platform listens is read from a file, which a crash or a person may have damaged."""
 
 import json
+import socket
+import threading
 
 import pytest
 from filelock import FileLock
 
 from ml_pipeline.adapters.local.clock import HostClock
 from ml_pipeline.adapters.local.platform_api import PlatformApi
-from ml_pipeline.domain.errors import PlatformUnavailableError
-from ml_pipeline.localplatform import control
+from ml_pipeline.domain.errors import BusyError, PlatformUnavailableError
+from ml_pipeline.localplatform import asking, control
 from ml_pipeline.localplatform.folder import Folder
 from tests.fakes.http_server import Answer, serving
 
@@ -37,6 +39,40 @@ def test_a_torn_address_of_a_platform_that_lives_is_named(folder, text):
         for ask in (control.status, control.down):
             with pytest.raises(PlatformUnavailableError, match=r"but .* cannot be read"):
                 ask(folder.state)
+
+
+@pytest.fixture
+def served_elsewhere(folder):
+    """As a container leaves it whose loopback is another than ours: held, and nobody there."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    folder.address.write_text(json.dumps({"admin_url": f"http://127.0.0.1:{port}"}))
+    with FileLock(folder.lock):
+        yield folder
+
+
+@pytest.mark.parametrize("ask", [control.status, control.down, control.up])
+def test_a_platform_that_is_up_beyond_reach_is_named(served_elsewhere, monkeypatch, ask):
+    monkeypatch.setattr(asking, "UNREACHABLE_S", 0.2)
+    monkeypatch.setattr(control, "_start", lambda *_: pytest.fail("started another"))
+    with pytest.raises(BusyError, match="another call serves this state") as refused:
+        ask(served_elsewhere.state)
+    assert "platform serve" in refused.value.remedy
+
+
+def test_a_platform_that_comes_up_anew_meanwhile_is_not_beyond_reach(served_elsewhere, monkeypatch):
+    """The address of its last life lies there until it has taken it back."""
+    monkeypatch.setattr(asking, "UNREACHABLE_S", 60)
+    restarted = threading.Timer(0.2, served_elsewhere.address.unlink)
+    restarted.start()
+    assert control.status(served_elsewhere.state) is None
+    restarted.join()
+
+
+def test_the_address_a_killed_platform_left_is_no_platform(folder):
+    folder.address.write_text('{"admin_url": "http://127.0.0.1:1"}')
+    assert control.status(folder.state) is None
+    assert control.down(folder.state) is False
 
 
 def test_an_answer_of_another_program_on_its_port_is_no_platform(folder):

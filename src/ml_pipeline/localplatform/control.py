@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import re
 import selectors
 import subprocess
 import sys
@@ -11,7 +10,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 from pydantic import JsonValue
 
@@ -21,13 +20,13 @@ from ml_pipeline.domain.errors import (
     PipelineError,
     PlatformUnavailableError,
 )
+from ml_pipeline.localplatform.asking import ask, lives
 from ml_pipeline.localplatform.folder import Folder
 
 #: The public port of a platform a person starts.
 DEFAULT_PORT = 8080
 #: How long a platform may take to start and to stop, in seconds.
 START_LIMIT_S, STOP_LIMIT_S = 120.0, 30.0
-_ADMIN_URL = re.compile(r"http://127\.0\.0\.1:[0-9]{1,5}")
 _ERRORS: Mapping[str, type[PipelineError]] = {
     one.__name__: one for one in (BusyError, ConfigurationError, PlatformUnavailableError)
 }
@@ -106,7 +105,7 @@ def up(
         options: see `UpOptions`.
 
     Raises:
-        BusyError: one is up on this state with another port.
+        BusyError: one is up on this state with another port, or beyond reach.
         PlatformUnavailableError: the port is taken, or it did not come up; says why.
         ConfigurationError: the state was written by another version of this program.
     """
@@ -126,7 +125,7 @@ def up(
             remedy="Stop it first: ml-pipeline platform down.",
         )
     if info.for_run and not for_run:
-        _ask(folder, "POST", "/v1/keep")
+        ask(folder, "POST", "/v1/keep")
         info = replace(info, for_run=False)
     return info
 
@@ -136,9 +135,10 @@ def status(state: Path) -> PlatformInfo | None:
 
     Raises:
         PlatformUnavailableError: something is, and does not answer.
+        BusyError: something is, in another container, where nobody here can reach it.
     """
     folder = Folder(state.resolve())
-    answer = _ask(folder, "GET", "/v1/status")
+    answer = ask(folder, "GET", "/v1/status")
     if answer is None:
         return None
     admin_url, found = answer
@@ -154,11 +154,12 @@ def down(state: Path) -> bool:
 
     Raises:
         PlatformUnavailableError: it does not end.
+        BusyError: one is up in another container, where nobody here can reach it.
     """
     from filelock import FileLock, Timeout  # noqa: PLC0415 - only needed here
 
     folder = Folder(state.resolve())
-    if _ask(folder, "POST", "/v1/shutdown") is None:
+    if ask(folder, "POST", "/v1/shutdown") is None:
         return False
     try:
         with FileLock(folder.lock, timeout=STOP_LIMIT_S):
@@ -168,68 +169,6 @@ def down(state: Path) -> bool:
             f"the platform on {folder.root} did not end within {STOP_LIMIT_S:g} s",
             remedy=f"Read {folder.logs / 'supervisor.log'}, and end the process it names.",
         ) from None
-
-
-def _ask(folder: Folder, method: str, path: str) -> tuple[str, dict[str, Any]] | None:
-    """The admin URL and its answer; None when nothing is up."""
-    import httpx  # noqa: PLC0415 - 60 ms, and `control` is imported by the command line
-
-    where = _address(folder)
-    if where is None:
-        return None
-    admin_url, token = where
-    try:
-        with httpx.Client(trust_env=False, timeout=10.0) as client:
-            headers = {"Authorization": f"Bearer {token}"}
-            answer = client.request(method, admin_url + path, headers=headers)
-    except httpx.ConnectError:
-        return None  # killed without a chance to take its address back
-    except httpx.HTTPError as exc:
-        raise PlatformUnavailableError(
-            f"the platform at {admin_url} does not answer: {exc!r}",
-            remedy=f"Read {folder.logs / 'supervisor.log'}.",
-        ) from exc
-    if answer.status_code >= 500:
-        raise PlatformUnavailableError(
-            f"the platform at {admin_url} answered {answer.status_code}",
-            remedy=f"Read {folder.logs / 'supervisor.log'}.",
-        )
-    if answer.status_code != 200:  # somebody else's port by now, or a platform started meanwhile
-        return None
-    try:
-        found = answer.json()
-    except (ValueError, RecursionError):
-        return None
-    return (admin_url, found) if isinstance(found, dict) else None
-
-
-def _address(folder: Folder) -> tuple[str, str] | None:
-    """Admin URL and token of the platform; None when none is up."""
-    try:
-        found = json.loads(folder.address.read_bytes())["admin_url"]
-        token = folder.token.read_text(encoding="ascii")
-        if _ADMIN_URL.fullmatch(found):
-            return found, token
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except (ValueError, KeyError, TypeError, RecursionError):
-        pass  # a crash or a person left it so
-    if _lives(folder):
-        raise PlatformUnavailableError(
-            f"the platform on {folder.root} is up, but {folder.address} cannot be read",
-            remedy=f"End the process that holds {folder.lock}, and start the platform again.",
-        )
-    return None
-
-
-def _lives(folder: Folder) -> bool:
-    from filelock import FileLock, Timeout  # noqa: PLC0415 - only needed here
-
-    try:
-        with FileLock(folder.lock, timeout=0):
-            return False
-    except Timeout:
-        return True
 
 
 def _command(folder: Folder, port: int, sticky_header: str | None, options: UpOptions) -> list[str]:
@@ -273,7 +212,7 @@ def _awaited(folder: Folder, deadline_s: float) -> PlatformInfo | None:
     """What came up; None when it is gone again, as after a stop by itself on a slow machine."""
     while time.monotonic() < deadline_s:
         info = status(folder.state)
-        if info is not None or not _lives(folder):
+        if info is not None or not lives(folder):
             return info
         threading.Event().wait(0.05)  # another process starts it; nothing tells us when
     raise PlatformUnavailableError(
