@@ -132,17 +132,19 @@ def roll_back(session: Session, reason: str) -> str:
 
     Raises:
         ConfigurationError: there is none; nothing was begun.
+        PlatformUnavailableError: the platform is out of reach; nothing was begun.
     """
     wiring = session.wiring
     champion, target = restoring.served_before(session.settings.model, wiring.registry)
+    router, host = wiring.router, wiring.production_host  # out of reach: nothing is begun
     folder = wiring.runs.create(f"{ROLLBACK}{session.new_run_id()}")
     append_journal(folder, session.clock, "rollback-started", reason=reason)
     restoring.roll_back(
         champion,
         target,
         registry=wiring.registry,
-        router=wiring.router,
-        production_host=wiring.production_host,
+        router=router,
+        production_host=host,
         bundles=wiring.bundles,
         clock=session.clock,
     )

@@ -4,7 +4,7 @@ import json
 import os
 import signal
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, replace
 from datetime import datetime
@@ -24,7 +24,7 @@ from ml_pipeline.domain.evidence import EXIT_CODES, Outcome, RunRecord, StageRes
 from ml_pipeline.domain.identifiers import checked_run_id, run_id_from
 from ml_pipeline.pipeline import STAGES, StageSpec, conclude, execute, spec
 from ml_pipeline.ports.evidence import RunOptions
-from ml_pipeline.settings import Secrets, Settings
+from ml_pipeline.settings import Platform, Secrets, Settings
 from ml_pipeline.wiring import Wiring
 
 STARTED = "run-started"
@@ -155,6 +155,14 @@ class Session:
         )
         self._platform_up = True
 
+    def _reach_platform(self, stages: Sequence[StageSpec]) -> None:
+        """Say before a training is paid for, not after it, that the platform is out of reach."""
+        several = len(stages) > 1 and not all(one.ci for one in stages)
+        if several and self.settings.platform is Platform.LOCAL:
+            from ml_pipeline.localplatform import control
+
+            control.status(self.state)
+
     def _take_down(self) -> None:
         if self._started_platform:
             from ml_pipeline.localplatform import control
@@ -198,6 +206,8 @@ class Session:
         done: Mapping[str, StageResult] | None = None,
     ) -> RunRecord:
         """Run stages of one run to their end, and record what it came to."""
+        stages = list(stages)
+        self._reach_platform(stages)
         folder = self.wiring.runs.create(checked_run_id(run_id))
         asked = json.loads(json.dumps(asdict(options), default=str))
         append_journal(
