@@ -60,7 +60,8 @@ class Desk:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
             path.chmod(0o755)
-        (self.folder / "work").mkdir()
+        for name in ("work", "temp"):
+            (self.folder / name).mkdir()
         self.write("abort", str(self.abort))
         self.write("code", str(self.code))
         for name in ("approver", "states", "comments"):

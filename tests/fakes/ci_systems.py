@@ -58,7 +58,8 @@ def filled(text: Any, contexts: Mapping[str, Any]) -> str:
         value = expression(found.group(1).strip(), contexts)
         return str(value).lower() if isinstance(value, bool) else str(value)
 
-    return re.sub(r"\$\{\{(.*?)\}\}", shown, str(text))
+    plain = str(text).lower() if isinstance(text, bool) else str(text)
+    return re.sub(r"\$\{\{(.*?)\}\}", shown, plain)
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -136,7 +137,7 @@ def _github_step(
     given = {
         "GITHUB_OUTPUT": str(desk.folder / "github-output"),
         "GITHUB_STEP_SUMMARY": str(desk.folder / "summary"),
-        "RUNNER_TEMP": str(desk.folder),
+        "RUNNER_TEMP": str(desk.folder / "temp"),
         "GITHUB_REPOSITORY": "owner/project",
         "GITHUB_REF_NAME": "main",
         "GITHUB_RUN_ID": "77",
