@@ -112,19 +112,36 @@ def same_champion(
     )
 
 
-def version_of(registry: ModelRegistry, model: str, version: str) -> ModelVersion:
-    """One version by its number.
+def version_of(
+    registry: ModelRegistry, model: str, registered: Mapping[str, object]
+) -> ModelVersion:
+    """The version that a run registered.
+
+    Args:
+        registry: where to ask.
+        model: its name there.
+        registered: what the run's stage `register` left: version and digest.
 
     Raises:
-        DataError: the registry does not hold it, or it has been archived.
+        DataError: the registry does not hold it, any more or at all, or holds another model
+            under its number.
     """
-    for one in registry.versions(model):
-        if one.version == version:
-            return one
-    raise DataError(
-        f"the registry holds no version {version} of {model}",
-        remedy="Run the pipeline again: what this run registered has been archived.",
-    )
+    remedy = "Name the state the run was made with (--state), or run the pipeline again."
+    version = str(registered["version"])
+    found = next((one for one in registry.versions(model) if one.version == version), None)
+    if found is None:
+        raise DataError(
+            f"the registry holds no version {version} of {model} (any more): the run registered"
+            " it elsewhere, or it has been archived since",
+            remedy=remedy,
+        )
+    if registered.get("digest", found.digest) != found.digest:
+        raise DataError(
+            f"version {version} of {model} in this registry is another model than the one the run"
+            " registered",
+            remedy=remedy,
+        )
+    return found
 
 
 #: What a registered bundle holds besides the servable package.

@@ -31,7 +31,7 @@ def run(
     clock: Clock,
 ) -> StageOutcome:
     """Move `champion` to the version that has the traffic, and clear away what is not needed."""
-    version = version_of(registry, model, str(stage.result("register").values["version"]))
+    version = version_of(registry, model, stage.result("register").values)
     share = router.weights().get(slot_of(version.version), 0)
     if share != 100:
         raise PlatformRefusedError(

@@ -31,7 +31,7 @@ def run(
 ) -> StageOutcome:
     """Have champion and challenger answer in production; traffic stays where it is."""
     stage.result("approve")
-    challenger = version_of(registry, model, str(stage.result("register").values["version"]))
+    challenger = version_of(registry, model, stage.result("register").values)
     champion = same_champion(registry, model, stage.result("evaluate").values["champion"])
     _refuse_strangers(model, champion, challenger, router)
     limit_s = staging.health_time_limit_s

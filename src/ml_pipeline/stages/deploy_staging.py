@@ -33,7 +33,7 @@ def run(
     clock: Clock,
 ) -> StageOutcome:
     """Deploy the registered version to staging and question it."""
-    version = version_of(registry, model, str(stage.result("register").values["version"]))
+    version = version_of(registry, model, stage.result("register").values)
     package = bundles.folder(version) / PACKAGE
     stage.journal("staging-deploying", version=version.version)
     limit_s = staging.health_time_limit_s

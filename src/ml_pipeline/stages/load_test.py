@@ -49,7 +49,7 @@ def run(
         bodies=request_bodies(tables, rows, data, _BODIES),
     )
     # Alone on an earlier run's evidence, staging may be gone: deploying again is idempotent.
-    version = version_of(registry, model, str(stage.result("register").values["version"]))
+    version = version_of(registry, model, stage.result("register").values)
     package = bundles.folder(version) / PACKAGE
     limit_s = staging.health_time_limit_s
     deploy_and_wait(staging_host, STAGING, version, package, clock=clock, time_limit_s=limit_s)
