@@ -2,7 +2,9 @@
 
 A function builds the container of its stage and runs the command `ml-pipeline` in it, the same
 as on the host; how containers are made is in `ml_pipeline.containers`. Whatever has a side effect
-or looks at a clock is never cached, nor are the steps inside it.
+or looks at a clock is `@never_cached`, as are the steps inside it. What follows from content alone
+(`lint`, `unit_test`, `build_image`) is a plain `@function`, which the engine answers from its
+cache. In descriptions, brackets hold what is taken where nothing is given: `Id of a run [newest]`.
 """
 
 from typing import Annotated
@@ -34,11 +36,20 @@ class MlPipeline:
         dagger.Ignore(LEFT_OUT),
         Doc("The project: code, data and [tool.ml-pipeline]; the FreshMart example by default"),
     ]
-    data: Annotated[Directory | None, Doc("Files laid over the project, such as its rows")] = None
-    platform: Annotated[str, Doc("Where training and serving run [as the project says]")] = ""
+    data: Annotated[
+        Directory | None,
+        dagger.Ignore(LEFT_OUT),
+        Doc("Files laid over the project, such as rows that its .gitignore leaves out"),
+    ] = None
+    platform: Annotated[
+        str, Doc("Trains and serves: local, sagemaker, azureml or vertex [as the project says]")
+    ] = ""
     profile: Annotated[str, Doc("Waits: laptop, production or test [as the project says]")] = ""
     base_image: Annotated[str, Doc("What containers start from; holds Python >= 3.11")] = BASE_IMAGE
-    settings: Annotated[list[str] | None, Doc("For this call, as load.rate_per_s=80")] = None
+    settings: Annotated[
+        list[str] | None,
+        Doc("For this call, as load.rate_per_s=80; `resume` keeps those its run began with"),
+    ] = None
     given_state: Annotated[
         Directory | None,
         dagger.Name("state"),
@@ -54,7 +65,10 @@ class MlPipeline:
     azure_client_secret: Annotated[Secret | None, Doc("Azure: secret of that application")] = None
     gcp_credentials: Annotated[Secret | None, Doc("Google: text of a credentials file")] = None
     slack_webhook: Annotated[Secret | None, Doc("Slack: where `notify` posts to")] = None
-    mlflow_tracking_uri: Annotated[Secret | None, Doc("MLflow: server of the registry")] = None
+    mlflow_tracking_uri: Annotated[
+        Secret | None,
+        Doc("MLflow: server the project's own commands log to, if they may: docs/dagger.md"),
+    ] = None
     mlflow_tracking_token: Annotated[Secret | None, Doc("MLflow: token for that server")] = None
 
     @never_cached
@@ -83,19 +97,25 @@ class MlPipeline:
         force_promote: given.ForcePromote = False,
         reason: given.Reason = "",
         chaos: given.Chaos = "",
+        cutoff_date: given.Cutoff = "",
+        run_id: given.RunId = "",
         trigger: given.Trigger = "manual",
+        wait: given.Wait = False,
     ) -> Run:
         """Everything, as an object to chain; what it came to is in its `outcome`."""
+        bench = self._bench()
+        run_id = run_id or bench.call
         flags = options(
-            force=force, force_promote=force_promote, reason=reason, chaos=chaos, trigger=trigger
-        )
-        return await calls.whole(self._bench(), *flags)
+            force=force, force_promote=force_promote, reason=reason, chaos=chaos,
+            cutoff_date=cutoff_date, run_id=run_id, trigger=trigger, wait=wait,
+        )  # fmt: skip
+        return await calls.whole(bench, run_id, *flags)
 
     @never_cached
     async def ci(self, run_id: given.RunId = "", trigger: given.Trigger = "pull-request") -> str:
         """The checks of a pull request: lint, unit tests, data, smoke training, report."""
         words = ("ci", *options(run_id=run_id, trigger=trigger))
-        return await calls.told(self._bench(), *words, extra="models", uses=Uses.RUNS)
+        return await calls.told(self._bench(), *words, extra="models", uses=Uses.CHECKS)
 
     @never_cached
     async def resume(
@@ -107,15 +127,12 @@ class MlPipeline:
     ) -> str:
         """Continue a run that was interrupted or waits for approval."""
         flags = options(approve=approve, reason=reason, wait=wait)
-        return await calls.told(self._bench(), "resume", run, *flags)
+        return await calls.told(self._bench(), "resume", *flags, run=run)
 
     @never_cached
-    async def abort(
-        self, run: Annotated[str, Doc("Id of the run [newest]")] = "", wait: given.Wait = False
-    ) -> str:
+    async def abort(self, run: given.Newest = "", wait: given.Wait = False) -> str:
         """Cancel what a run left running and give the champion its traffic back."""
-        words = ([run] if run else []) + options(wait=wait)
-        return await calls.told(self._bench(), "abort", *words)
+        return await calls.told(self._bench(), "abort", *options(wait=wait), run=run)
 
     @never_cached
     async def rollback(self, reason: given.Reason = "", wait: given.Wait = False) -> str:
@@ -141,13 +158,13 @@ class MlPipeline:
 
     @never_cached
     @check
-    async def validate_data(self, run: given.OnRun = "", evidence: given.Evidence = None) -> str:
+    async def validate_data(self, run: given.OwnRun = "", evidence: given.Evidence = None) -> str:
         """Schema, ranges and completeness, of a run's data or else of data fetched now."""
         return await self._stage("validate-data", run, evidence)
 
     @never_cached
     @check
-    async def smoke_train(self, run: given.OnRun = "", evidence: given.Evidence = None) -> str:
+    async def smoke_train(self, run: given.OwnRun = "", evidence: given.Evidence = None) -> str:
         """Train a small model on 500 rows and judge artifact, predictions and metrics."""
         return await self._stage("smoke-train", run, evidence)
 
@@ -243,8 +260,11 @@ class MlPipeline:
         return await self._stage("notify", run, evidence)
 
     @never_cached
-    async def evidence(self, run: Annotated[str, Doc("Id of the run [newest]")] = "") -> Directory:
-        """A run's evidence, whatever it came to, with report, JUnit and `outcome` on top."""
+    async def evidence(self, run: given.Newest = "") -> Directory:
+        """A run's evidence, whatever it came to, with report, JUnit and `outcome` on top.
+
+        What `ci` and the checks leave is found by its id, the newest where there are no others.
+        """
         return await calls.evidence_of(self._bench(), run)
 
     @never_cached
@@ -261,7 +281,7 @@ class MlPipeline:
 
     @function
     async def build_image(self) -> dagger.Container:
-        """The project's image for training and serving, its environment made."""
+        """The project's image that a cloud trains and serves with, its environment made."""
         return await calls.built(self._bench())
 
     @never_cached
@@ -294,4 +314,5 @@ class MlPipeline:
         return await calls.stage(self._bench(), spec(stage), run, evidence, flags)
 
 
+#: The name Python readers look for; the engine asks for the class by its own spelling.
 MLPipeline = MlPipeline

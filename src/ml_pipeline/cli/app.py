@@ -159,12 +159,13 @@ def abort(
     source: Source = None,
     state: State = None,
     runs: Runs = None,
+    sets: Sets = None,
     wait: Wait = False,
 ) -> int:
     """Cancel what a run left running and give the champion its traffic back."""
     from ml_pipeline.cli.running import aborted
 
-    return aborted(place_of(source, state, runs), run_id, wait=wait)
+    return aborted(place_of(source, state, runs, sets), run_id, wait=wait)
 
 
 @app.command()
@@ -172,13 +173,14 @@ def rollback(
     source: Source = None,
     state: State = None,
     runs: Runs = None,
+    sets: Sets = None,
     reason: Reason = "",
     wait: Wait = False,
 ) -> int:
     """Give traffic and the champion's name back to the version that served before."""
     from ml_pipeline.cli.running import rolled_back
 
-    return rolled_back(place_of(source, state, runs), reason, wait=wait)
+    return rolled_back(place_of(source, state, runs, sets), reason, wait=wait)
 
 
 @app.command()
@@ -255,8 +257,10 @@ def config(
 
 
 @app.command()
-def prepare(source: Source = None, state: State = None, runs: Runs = None) -> int:
+def prepare(
+    source: Source = None, state: State = None, runs: Runs = None, sets: Sets = None
+) -> int:
     """Make the project's environment, so that later commands find it."""
     from ml_pipeline.cli.handing import make_environment
 
-    return make_environment(place_of(source, state, runs))
+    return make_environment(place_of(source, state, runs, sets))

@@ -87,8 +87,8 @@ def serve(place: Place, host: str, port: int | None) -> int:
 
 
 def make_environment(place: Place) -> int:
-    """`prepare`."""
-    session, shown = open_session(place)
+    """`prepare`; neither rows nor code have to be there for an environment."""
+    session, shown = open_session(replace(place, files_exist=False))
     shown.close()
     say(session.wiring.runner.prepare())
     return ExitCode.DONE

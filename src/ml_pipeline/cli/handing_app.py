@@ -45,21 +45,26 @@ def platform_serve(
     runs: Runs = None,
     host: Annotated[str, typer.Option("--host", help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int | None, typer.Option("--port", help="Public port.")] = None,
+    sets: Sets = None,
 ) -> int:
     """Run the embedded platform in the foreground until it is told to stop."""
     from ml_pipeline.cli.handing import serve
 
-    return serve(place_of(source, state, runs), host, port)
+    return serve(place_of(source, state, runs, sets), host, port)
 
 
 @platform_app.command("export")
 def platform_export(
-    folder: Path, source: Source = None, state: State = None, runs: Runs = None
+    folder: Path,
+    source: Source = None,
+    state: State = None,
+    runs: Runs = None,
+    sets: Sets = None,
 ) -> int:
     """Write registry, platform and runs to a folder, without tokens."""
     from ml_pipeline.cli.handing import give_state
 
-    return give_state(place_of(source, state, runs), folder)
+    return give_state(place_of(source, state, runs, sets), folder)
 
 
 @platform_app.command("import")
@@ -68,12 +73,13 @@ def platform_import(
     source: Source = None,
     state: State = None,
     runs: Runs = None,
+    sets: Sets = None,
     wait: Wait = False,
 ) -> int:
     """Begin with exported state, where there is none yet."""
     from ml_pipeline.cli.handing import take_state
 
-    return take_state(place_of(source, state, runs), folder, wait=wait)
+    return take_state(place_of(source, state, runs, sets), folder, wait=wait)
 
 
 @platform_app.command("up")

@@ -5,10 +5,14 @@ from typing import Annotated
 from dagger import Directory, Doc
 
 OnRun = Annotated[str, Doc("Id of the run whose evidence is used and added to [newest]")]
+OwnRun = Annotated[
+    str, Doc("Id of the run whose data is used and which is added to [data is fetched now]")
+]
 Evidence = Annotated[
     Directory | None,
     Doc("A run's evidence to work on instead, such as ./runs/20260301-093005-1f2e"),
 ]
+Newest = Annotated[str, Doc("Id of the run [newest]")]
 RunId = Annotated[str, Doc("Id of the new run, up to 63 of a-z, 0-9 and hyphens [a fresh one]")]
 Force = Annotated[bool, Doc("Train although nothing changed or the 12-hour guard holds")]
 ForcePromote = Annotated[bool, Doc('Pass the verdict "no improvement"; a fault is never passed')]

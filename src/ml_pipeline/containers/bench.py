@@ -8,8 +8,9 @@ from enum import Enum
 import dagger
 from dagger import dag
 
-from ml_pipeline.containers.image import PROGRAM, extras, pipeline_image
+from ml_pipeline.containers.image import PROGRAM, UV_CACHE, extras, pipeline_image
 from ml_pipeline.containers.project import Names, names_of
+from ml_pipeline.containers.settings import whole_settings
 
 #: Never part of a project: what tools leave, and what the pipeline itself writes.
 LEFT_OUT = [
@@ -35,40 +36,29 @@ SECRETS = {
 }
 #: Those that are the content of a file, and where it lies.
 _FILES = {"GOOGLE_APPLICATION_CREDENTIALS": "/run/secrets/google.json"}
-#: Commands that begin something with settings; `resume` has those its run began with.
-_TAKE_SETTINGS = {"full-pipeline", "ci", "run"}
+#: Commands without settings of this call: a run goes on with those it began with, and evidence
+#: is what it is. Every other command takes them.
+_NO_SETTINGS = {"resume", "evidence"}
 #: Not ML_PIPELINE_…: such variables would be taken for settings.
 NONCE, COMMIT = "MLP_CALL", "MLP_COMMIT"
 
 
 class Uses(Enum):
-    """What of a project's volumes a container mounts, each including the ones before.
+    """What of a project's volumes a container mounts.
 
-    CONTENT: what follows from content alone: environments and kept answers. Such a container
-    has no nonce, so that the engine may answer from its cache. RUNS: the evidence of all runs.
-    STATE: registry, platform and training jobs, which one run at a time holds.
+    Code that nobody has reviewed runs in the checks, so they have volumes of their own: nothing
+    they leave is found where secrets are handed in or a model is released.
+
+    CONTENT: what follows from content alone: environments and kept answers of the checks. Such a
+    container has no nonce, so that the engine may answer from its cache. CHECKS: their evidence
+    as well. RUNS: environments, kept answers and evidence of all other runs. STATE: these, and
+    registry, platform and training jobs, which one run at a time holds.
     """
 
     CONTENT = 1
-    RUNS = 2
-    STATE = 3
-
-
-def whole_settings(pieces: Sequence[str]) -> list[str]:
-    """Settings as they were written: Dagger's command line parts a list at every comma.
-
-    >>> whole_settings(["load.rate_per_s=80", "rollout.steps=[10", "100]", "a.b={x=1", "y=2}"])
-    ['load.rate_per_s=80', 'rollout.steps=[10,100]', 'a.b={x=1,y=2}']
-    """
-    found: list[str] = []
-    for piece in pieces:
-        open_ones = sum(found[-1].count(one) for one in "[{") if found else 0
-        closed = sum(found[-1].count(one) for one in "]}") if found else 0
-        if found and (open_ones > closed or "=" not in piece):
-            found[-1] += f",{piece}"
-        else:
-            found.append(piece)
-    return found
+    CHECKS = 2
+    RUNS = 3
+    STATE = 4
 
 
 def fresh() -> str:
@@ -92,37 +82,31 @@ class Bench:
     commit: str
     call: str = field(default_factory=fresh)
 
-    def command(self, verb: str, *words: str, uses: Uses = Uses.STATE) -> list[str]:
-        """The pipeline's command line."""
-        sets = whole_settings(self.settings) if verb in _TAKE_SETTINGS else ()
+    def command(self, verb: str, *words: str, uses: Uses = Uses.STATE, run: str = "") -> list[str]:
+        """The pipeline's command line; `run` comes last, where nothing is taken for an option."""
         runs = "/own-runs" if uses is Uses.CONTENT else RUNS
         line = [PROGRAM, verb, *words, "--source", ".", "--state", STATE, "--runs", runs]
-        return [*line, *(word for one in sets for word in ("--set", one))]
+        line += [] if verb in _NO_SETTINGS else self.sets()
+        return [*line, "--", run] if run else line
+
+    def sets(self) -> list[str]:
+        """Settings of this call as options."""
+        return [word for one in whole_settings(self.settings) for word in ("--set", one)]
 
     def project(self) -> dagger.Directory:
         """The project as its own .gitignore sees it, the given rows laid over it."""
         files = self.source.filter(exclude=LEFT_OUT, gitignore=True)
         return files if self.data is None else files.with_directory(".", self.data)
 
-    async def image(self) -> dagger.Container:
-        """The project's own image: its environment made, its code beside it, ready to serve."""
-        names = await names_of(self.source)
-        wanted = extras("local", self.platform or names.platform)
-        box = self._with_project(pipeline_image(self.base_image, wanted, self.index), names)
-        listen = self.command("platform", "serve", "--host", "0.0.0.0", "--port", "8080")  # noqa: S104
-        return (
-            box.with_exec(self.command("prepare"))
-            .with_exposed_port(8080)
-            .with_entrypoint(listen[:1])
-            .with_default_args(listen[1:])
-        )
-
-    async def container(self, extra: str, uses: Uses = Uses.STATE) -> dagger.Container:
+    async def container(
+        self, extra: str, uses: Uses = Uses.STATE, *, waits: bool = False
+    ) -> dagger.Container:
         """A container ready for the pipeline's command.
 
         Args:
             extra: what the stage needs installed, see `StageSpec.extra`.
             uses: which volumes are mounted.
+            waits: whether given state is taken only after another run ended.
         """
         names = await names_of(self.source)
         platform = self.platform or names.platform
@@ -139,7 +123,8 @@ class Bench:
         box = self._with_project(box, names)
         if uses is Uses.STATE and self.state is not None:
             box = box.with_mounted_directory(_GIVEN_STATE, self.state)
-            box = box.with_exec(self.command("platform", "import", _GIVEN_STATE))
+            words = ["import", _GIVEN_STATE, *(["--wait"] if waits else [])]
+            box = box.with_exec(self.command("platform", *words))
         return box if uses is Uses.CONTENT else self._with_secrets(box)
 
     def _with_project(self, box: dagger.Container, names: Names) -> dagger.Container:
@@ -160,13 +145,18 @@ class Bench:
 
 
 def _with_volumes(box: dagger.Container, names: Names, uses: Uses) -> dagger.Container:
-    """Mount a project's volumes, outer ones first."""
-    places = {f"{STATE}/envs": "envs", f"{STATE}/cache": "cache"}
+    """Mount a project's volumes, outer ones first; what uv keeps for it is its own as well."""
+    places = {UV_CACHE: "uv", f"{STATE}/envs": "envs", f"{STATE}/cache": "cache"}
     if uses is not Uses.CONTENT:
         places = {RUNS: "runs", **places}
     if uses is Uses.STATE:
         places = {STATE: "state", **places}
     for path, name in places.items():
-        volume = dag.cache_volume(f"ml-pipeline-{names.model}-{name}")
-        box = box.with_mounted_cache(path, volume)
+        box = box.with_mounted_cache(path, volume(names, name, uses))
     return box
+
+
+def volume(names: Names, name: str, uses: Uses) -> dagger.CacheVolume:
+    """A volume of the project, or of its checks."""
+    kind = "-checks" if uses in {Uses.CONTENT, Uses.CHECKS} else ""
+    return dag.cache_volume(f"ml-pipeline-{names.model}-{name}{kind}")

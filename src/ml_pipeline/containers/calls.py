@@ -6,8 +6,10 @@ from typing import Any, TypeVar
 import dagger
 
 from ml_pipeline.containers.bench import EVIDENCE, OUT, Bench, Uses
-from ml_pipeline.containers.endings import documented
+from ml_pipeline.containers.endings import PUSHING, documented, named
+from ml_pipeline.containers.project_image import project_image
 from ml_pipeline.containers.run import Run
+from ml_pipeline.domain.errors import ExitCode
 from ml_pipeline.pipeline import StageSpec
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -34,10 +36,12 @@ def options(**given: str | bool) -> list[str]:
 
 
 @documented
-async def told(bench: Bench, *words: str, extra: str = "local", uses: Uses = Uses.STATE) -> str:
+async def told(
+    bench: Bench, *words: str, run: str = "", extra: str = "local", uses: Uses = Uses.STATE
+) -> str:
     """What a command of the pipeline prints; its exit code becomes that of the call."""
-    box = await bench.container(extra, uses)
-    return await box.with_exec(bench.command(*words, uses=uses)).stdout()
+    box = await bench.container(extra, uses, waits="--wait" in words)
+    return await box.with_exec(bench.command(*words, uses=uses, run=run)).stdout()
 
 
 @documented
@@ -53,15 +57,17 @@ async def stage(
     A pure stage that needs nothing is its container's last step, which the engine answers from
     its cache while the content is the same; a step that failed is never cached. A pure stage
     that needs data, and is given no run, has it fetched: its answer is then kept by content in
-    the volume of kept answers, which the full pipeline shares.
+    the checks' volume of kept answers, and the run this makes in that of their evidence.
     """
-    alone = not run and evidence is None
+    check = one.pure and bool(one.needs) and not run and evidence is None
     if one.pure and not one.needs:
         uses, run = Uses.CONTENT, one.id
+    elif check:
+        uses = Uses.CHECKS
     else:
         uses = Uses.STATE if one.extra == "local" else Uses.RUNS
     box = await bench.container(one.extra, uses)
-    if one.pure and one.needs and alone:
+    if check:
         run = bench.call
         box = box.with_exec(bench.command("run", "fetch-data", "--run", run, *flags, uses=uses))
     words = options(run=run)
@@ -72,21 +78,26 @@ async def stage(
 
 
 @documented
-async def whole(bench: Bench, *flags: str) -> Run:
+async def whole(bench: Bench, run: str, *flags: str) -> Run:
     """A whole run, whatever it came to; one that left no evidence is an error."""
-    box = await bench.container("local")
-    run = bench.command("full-pipeline", "--run-id", bench.call, *flags)
-    box = box.with_exec(run, expect=dagger.ReturnType.ANY)
-    box = box.with_exec(bench.command("evidence", "export", bench.call, "--output", OUT))
+    box = await bench.container("local", waits="--wait" in flags)
+    box = box.with_exec(bench.command("full-pipeline", *flags), expect=dagger.ReturnType.ANY)
+    box = box.with_exec(bench.command("evidence", "export", "--output", OUT, run=run))
     return Run(evidence=await box.directory(OUT).sync())  # type: ignore[call-arg]  # a dataclass
 
 
 @documented
 async def evidence_of(bench: Bench, run: str) -> dagger.Directory:
-    """A run's evidence."""
+    """A run's evidence, or that of a check where no other run is called so."""
+    command = bench.command("evidence", "export", "--output", OUT, run=run)
     box = await bench.container("core", Uses.RUNS)
-    words = ("evidence", "export", *([run] if run else []), "--output", OUT)
-    return await box.with_exec(bench.command(*words)).directory(OUT).sync()
+    done = box.with_exec(command, expect=dagger.ReturnType.ANY)
+    code = await done.exit_code()
+    if code == ExitCode.DONE:
+        return await done.directory(OUT).sync()
+    if code == ExitCode.CONFIGURATION:
+        box = await bench.container("core", Uses.CHECKS)
+    return await box.with_exec(command).directory(OUT).sync()
 
 
 @documented
@@ -99,7 +110,7 @@ async def state_of(bench: Bench) -> dagger.Directory:
 @documented
 async def built(bench: Bench) -> dagger.Container:
     """The project's image."""
-    return await (await bench.image()).sync()
+    return await (await project_image(bench)).sync()
 
 
 @documented
@@ -107,10 +118,11 @@ async def published(
     bench: Bench, address: str, username: str, password: dagger.Secret | None
 ) -> str:
     """The project's image, pushed; its address with digest."""
-    image = await bench.image()
+    image = await (await project_image(bench)).sync()
     if password is not None:
         image = image.with_registry_auth(address, username, password)
-    return await image.publish(address)
+    with named(PUSHING):
+        return await image.publish(address)
 
 
 @documented

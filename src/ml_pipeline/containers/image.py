@@ -1,7 +1,8 @@
-"""Images: the pipeline with what one kind of stage needs, and the project's own.
+"""Images: the pipeline with what one kind of stage needs, and the project's own for a cloud.
 
 Layers go from what changes seldom to what changes often: base, uv, dependencies, the pipeline.
-The project is laid in last, so that an edit to it installs nothing again.
+A project is laid in last, so that an edit to it installs nothing again; the environment of a
+project's own image is made from the files alone that say what it needs.
 """
 
 from importlib.metadata import metadata
@@ -15,9 +16,11 @@ BASE_IMAGE = "python:3.13-slim"
 _EXTRAS = frozenset(metadata("ml-pipeline").get_all("Provides-Extra") or ())
 
 _HOME = "/opt/ml-pipeline"
-_PYTHON = f"{_HOME}/bin/python"
+PYTHON = f"{_HOME}/bin/python"
 _CODE = "/opt/pipeline"
 _INSTALL = "/opt/install.py"
+#: Where uv keeps what it downloaded.
+UV_CACHE = "/var/cache/uv"
 #: The pipeline's command in every image.
 PROGRAM = f"{_HOME}/bin/ml-pipeline"
 
@@ -52,7 +55,7 @@ def pipeline_image(
     image = dag.container().from_(base_image).with_file(_INSTALL, program)
     image = _reaching_an_index(image, index)
     image = _installed(image, "Python's venv", "python", "-m", "venv", _HOME)
-    image = _installed(image, "uv", _PYTHON, "-m", "pip", "install", "uv")
+    image = _installed(image, "uv", PYTHON, "-m", "pip", "install", "uv")
     if wanted != ("core",):
         image = image.with_exec(["python", _INSTALL, "--compiler"])
     options = [word for extra in wanted for word in ("--extra", extra)]
@@ -73,8 +76,8 @@ def _reaching_an_index(image: dagger.Container, index: dagger.Secret | None) -> 
         image.with_env_variable("UV_SYSTEM_CERTS", "1")  # uv from 0.13; the engine puts a
         .with_env_variable("UV_NATIVE_TLS", "1")  # TLS-inspecting proxy's own there
         .with_env_variable("UV_LINK_MODE", "copy")
-        .with_env_variable("UV_CACHE_DIR", "/var/cache/uv")
-        .with_mounted_cache("/var/cache/uv", dag.cache_volume("ml-pipeline-uv"))
+        .with_env_variable("UV_CACHE_DIR", UV_CACHE)
+        .with_mounted_cache(UV_CACHE, dag.cache_volume("ml-pipeline-uv"))
     )
     if index is None:
         return image
@@ -84,7 +87,7 @@ def _reaching_an_index(image: dagger.Container, index: dagger.Secret | None) -> 
 
 
 def _with_uv(image: dagger.Container, what: str, *words: str) -> dagger.Container:
-    command = (_PYTHON, "-m", "uv", "pip", "install", "--python", _PYTHON)
+    command = (PYTHON, "-m", "uv", "pip", "install", "--python", PYTHON)
     return _installed(image, what, *command, *words)
 
 
