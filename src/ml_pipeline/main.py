@@ -2,9 +2,9 @@
 
 A function builds the container of its stage and runs the command `ml-pipeline` in it, the same
 as on the host; how containers are made is in `ml_pipeline.containers`. Whatever has a side effect
-or looks at a clock is `@never_cached`, as are the steps inside it. What follows from content alone
-(`lint`, `unit_test`, `build_image`) is a plain `@function`, which the engine answers from its
-cache. In descriptions, brackets hold what is taken where nothing is given: `Id of a run [newest]`.
+or looks at a clock is `@never_cached`, as are the steps inside it; what follows from content alone
+is a plain `@function`, which the engine answers from its cache. In descriptions, brackets hold
+what is taken where nothing is given: `Id of a run [newest]`.
 """
 
 from typing import Annotated
@@ -36,25 +36,12 @@ class MlPipeline:
         dagger.Ignore(LEFT_OUT),
         Doc("The project: code, data and [tool.ml-pipeline]; the FreshMart example by default"),
     ]
-    data: Annotated[
-        Directory | None,
-        dagger.Ignore(LEFT_OUT),
-        Doc("Files laid over the project, such as rows that its .gitignore leaves out"),
-    ] = None
-    platform: Annotated[
-        str, Doc("Trains and serves: local, sagemaker, azureml or vertex [as the project says]")
-    ] = ""
+    data: given.Data = None
+    platform: given.Platform = ""
     profile: Annotated[str, Doc("Waits: laptop, production or test [as the project says]")] = ""
     base_image: Annotated[str, Doc("What containers start from; holds Python >= 3.11")] = BASE_IMAGE
-    settings: Annotated[
-        list[str] | None,
-        Doc("For this call, as load.rate_per_s=80; `resume` keeps those its run began with"),
-    ] = None
-    given_state: Annotated[
-        Directory | None,
-        dagger.Name("state"),
-        Doc("State to begin with, as the function `state` returned it, on an engine without any"),
-    ] = None
+    settings: given.Settings = None
+    given_state: given.State = None
     commit: Annotated[str, Doc("The project's commit, for the evidence [unknown]")] = ""
     package_index: Annotated[Secret | None, Doc("URL of a package index, for uv and pip")] = None
     aws_access_key_id: Annotated[Secret | None, Doc("AWS: access key")] = None
@@ -65,10 +52,7 @@ class MlPipeline:
     azure_client_secret: Annotated[Secret | None, Doc("Azure: secret of that application")] = None
     gcp_credentials: Annotated[Secret | None, Doc("Google: text of a credentials file")] = None
     slack_webhook: Annotated[Secret | None, Doc("Slack: where `notify` posts to")] = None
-    mlflow_tracking_uri: Annotated[
-        Secret | None,
-        Doc("MLflow: server the project's own commands log to, if they may: docs/dagger.md"),
-    ] = None
+    mlflow_tracking_uri: given.TrackingUri = None
     mlflow_tracking_token: Annotated[Secret | None, Doc("MLflow: token for that server")] = None
 
     @never_cached
@@ -103,13 +87,11 @@ class MlPipeline:
         wait: given.Wait = False,
     ) -> Run:
         """Everything, as an object to chain; what it came to is in its `outcome`."""
-        bench = self._bench()
-        run_id = run_id or bench.call
         flags = options(
             force=force, force_promote=force_promote, reason=reason, chaos=chaos,
-            cutoff_date=cutoff_date, run_id=run_id, trigger=trigger, wait=wait,
+            cutoff_date=cutoff_date, trigger=trigger, wait=wait,
         )  # fmt: skip
-        return await calls.whole(bench, run_id, *flags)
+        return await calls.whole(self._bench(), run_id, *flags)
 
     @never_cached
     async def ci(self, run_id: given.RunId = "", trigger: given.Trigger = "pull-request") -> str:

@@ -96,6 +96,13 @@ def given(name: str, kind: str = "directory") -> str:
     return encode([("given", {"name": name, "kind": kind})])
 
 
+#: What `prepare` leaves in a container: an environment by its key, and its lock.
+MADE = {
+    "/opt/project-state/envs/0a1b2c/venv/pyvenv.cfg": "",
+    "/opt/project-state/envs/0a1b2c.lock": "",
+}
+
+
 class RefusedError(Exception):
     pass
 
@@ -119,7 +126,8 @@ class Session:
     Without a function it is the constructor's if `constructs`, else the module is registered.
 
     `files` are those of the directory given as source. `refusal` is said instead of running any
-    command. `asked` are the leaves that were evaluated: the recipe and the field.
+    command, `push_refusal` instead of pushing. `asked` are the leaves that were evaluated, also
+    those that failed: the recipe and the field.
     """
 
     function: str = ""
@@ -129,6 +137,7 @@ class Session:
     files: Mapping[str, str] = field(default_factory=dict)
     ends: Ends = ending_well
     refusal: str = ""
+    push_refusal: str = ""
     constructs: bool = False
     asked: list[tuple[Recipe, str]] = field(default_factory=list)
     returned: Any = None
@@ -188,17 +197,29 @@ class Session:
             return first[1][name]
         if first[0] == "currentFunctionCall":
             return self._of_the_call(name, given)
-        self._run(steps)
         recipe = Recipe(tuple(steps))
         if name not in {"id", "sync"} or recipe.execs():
             self.asked.append((recipe, name))
-        if name in {"id", "sync"}:
-            return encode(steps)
+        self._run(steps)
+        return encode(steps) if name in {"id", "sync"} else self._value(steps, name)
+
+    def _value(self, steps: list[Step], name: str) -> Any:
+        """What the engine would say of an object itself."""
+        below = self._below(steps)
+        if name == "publish" and self.push_refusal:
+            raise RefusedError(self.push_refusal)
         if name == "entries":
-            return sorted({path.split("/")[0] for path in self._below(steps)})
-        if name == "contents":
-            return self._below(steps).get("", "text")
-        return {"exitCode": 0, "publish": "registry/image@sha256:0"}.get(name, "printed")
+            return sorted(
+                {one + slash for one, slash, _ in (path.partition("/") for path in below)}
+            )
+        if name == "exitCode":
+            return self.ends(Recipe(tuple(steps)).execs()[-1])[0]
+        plain = {
+            "glob": _with_folders(below),
+            "contents": below.get("", "text"),
+            "publish": "registry/image@sha256:0",
+        }
+        return plain.get(name, "printed")
 
     def _of_the_call(self, name: str, given: dict[str, Any]) -> Any:
         if name == "returnValue":
@@ -214,7 +235,7 @@ class Session:
         path = PurePosixPath()
         for called, args in steps:
             path = path / args["path"] if called in {"directory", "file"} else path
-        found = {PurePosixPath(name): text for name, text in self.files.items()}
+        found = {PurePosixPath(name): text for name, text in {**MADE, **self.files}.items()}
         return {
             "" if name == path else str(name.relative_to(path)): text
             for name, text in found.items()
@@ -232,6 +253,12 @@ class Session:
             for value in args.values():
                 if isinstance(value, Recipe):
                     self._run(list(value.steps))
+
+
+def _with_folders(files: Mapping[str, str]) -> list[str]:
+    """Files and folders, these with a slash at their end, as the engine tells them."""
+    folders = {str(one) for name in files for one in PurePosixPath(name).parents} - {"."}
+    return sorted([*files, *(f"{one}/" for one in folders)])
 
 
 def _literal(node: Any, variables: Mapping[str, Any]) -> Any:

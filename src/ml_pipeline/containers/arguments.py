@@ -1,8 +1,32 @@
-"""Arguments that several functions share, each documented once."""
+"""Arguments that several functions share, each documented once, and long ones of the module."""
 
 from typing import Annotated
 
-from dagger import Directory, Doc
+from dagger import Directory, Doc, Ignore, Name, Secret
+
+from ml_pipeline.containers.bench import LEFT_OUT
+
+Data = Annotated[
+    Directory | None,
+    Ignore(LEFT_OUT),
+    Doc("Files laid over the project, such as rows that its .gitignore leaves out"),
+]
+Platform = Annotated[
+    str, Doc("Trains and serves: local, sagemaker, azureml or vertex [as the project says]")
+]
+Settings = Annotated[
+    list[str] | None,
+    Doc("For this call, as load.rate_per_s=80; `resume` keeps those its run began with"),
+]
+State = Annotated[
+    Directory | None,
+    Name("state"),
+    Doc("State to begin with, as the function `state` returned it, on an engine without any"),
+]
+TrackingUri = Annotated[
+    Secret | None,
+    Doc("MLflow: server for commands of the project that get it by environment.pass_variables"),
+]
 
 OnRun = Annotated[str, Doc("Id of the run whose evidence is used and added to [newest]")]
 OwnRun = Annotated[

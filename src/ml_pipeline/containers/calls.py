@@ -13,6 +13,8 @@ from ml_pipeline.domain.errors import ExitCode
 from ml_pipeline.pipeline import StageSpec
 
 F = TypeVar("F", bound=Callable[..., Any])
+#: The call goes on whatever a command ends with.
+ANY = dagger.ReturnType.ANY
 
 
 def never_cached(method: F) -> F:
@@ -81,8 +83,12 @@ async def stage(
 async def whole(bench: Bench, run: str, *flags: str) -> Run:
     """A whole run, whatever it came to; one that left no evidence is an error."""
     box = await bench.container("local", waits="--wait" in flags)
-    box = box.with_exec(bench.command("full-pipeline", *flags), expect=dagger.ReturnType.ANY)
-    box = box.with_exec(bench.command("evidence", "export", "--output", OUT, run=run))
+    export = bench.command("evidence", "export", "--output", OUT, run=run or bench.call)
+    began = run and await box.with_exec(export, expect=ANY).exit_code() == ExitCode.DONE
+    command = bench.command("full-pipeline", "--run-id", run or bench.call, *flags)
+    # A run of that id that is there already is refused, and its evidence is not this call's.
+    box = box.with_exec(command, expect=dagger.ReturnType.SUCCESS if began else ANY)
+    box = box.with_exec(export)
     return Run(evidence=await box.directory(OUT).sync())  # type: ignore[call-arg]  # a dataclass
 
 
@@ -91,7 +97,7 @@ async def evidence_of(bench: Bench, run: str) -> dagger.Directory:
     """A run's evidence, or that of a check where no other run is called so."""
     command = bench.command("evidence", "export", "--output", OUT, run=run)
     box = await bench.container("core", Uses.RUNS)
-    done = box.with_exec(command, expect=dagger.ReturnType.ANY)
+    done = box.with_exec(command, expect=ANY)
     code = await done.exit_code()
     if code == ExitCode.DONE:
         return await done.directory(OUT).sync()
