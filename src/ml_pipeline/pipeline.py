@@ -31,7 +31,8 @@ class StageSpec:
     """One stage.
 
     `extra`: what its container needs installed. `pure`: same inputs, same result, so a passed
-    result may be adopted. `run`: dotted path, imported only when the stage runs.
+    result may be adopted. `production`: it allows, or changes, what users get. `run`: dotted path,
+    imported only when the stage runs.
     """
 
     id: str
@@ -40,6 +41,7 @@ class StageSpec:
     run: str
     extra: str = "core"
     pure: bool = False
+    production: bool = False
     when: When = When.NORMALLY
     time_limit_s: float = 900
     ci: bool = False
@@ -79,12 +81,29 @@ STAGES: tuple[StageSpec, ...] = (
     _stage("register", "Register", "package", extra="local"),
     _stage("deploy-staging", "Deploy to staging", "register", extra="local"),
     _stage("load-test", "Load test", "deploy-staging", extra="local"),
-    _stage("approve", "Approve", "load-test"),
-    _stage("deploy-production", "Deploy to production at 0 %", "approve", extra="local"),
+    _stage("approve", "Approve", "load-test", production=True),
     _stage(
-        "shift-traffic", "Shift traffic", "deploy-production", extra="local", time_limit_s=86400
+        "deploy-production",
+        "Deploy to production at 0 %",
+        "approve",
+        extra="local",
+        production=True,
     ),
-    _stage("archive", "Move the champion, keep few", "shift-traffic", extra="local"),
+    _stage(
+        "shift-traffic",
+        "Shift traffic",
+        "deploy-production",
+        extra="local",
+        production=True,
+        time_limit_s=86400,
+    ),
+    _stage(
+        "archive",
+        "Move the champion, keep few",
+        "shift-traffic",
+        extra="local",
+        production=True,
+    ),
     _stage("report", "Report", when=When.ALWAYS, ci=True),
     _stage("notify", "Notify", "report", when=When.ALWAYS, ci=True),
 )

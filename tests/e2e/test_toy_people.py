@@ -3,7 +3,7 @@
 import pytest
 
 from ml_pipeline.domain.errors import ExitCode
-from tests.fakes.toy_project import WORSE, configured, toy
+from tests.fakes.toy_project import WORSE, configured, end, toy
 
 pytestmark = pytest.mark.e2e
 
@@ -50,6 +50,22 @@ def test_a_release_waits_for_a_person_and_goes_on_when_approved(tmp_path) -> Non
     waiting = project.run("full-pipeline", "--run-id", "careful")
     assert waiting.code == 0, waiting.output
     assert project.record()["outcome"] == "awaiting-approval"
+    lax = project.run("run", "approve", "--run", "careful", "--set", "approval.risk_tier=low")
+    assert (lax.code, "approval changed since run careful began" in lax.output) == (4, True)
+    again = project.run("full-pipeline", "--run-id", "careful", *WORSE)
+    assert (again.code, "there is a run 'careful' already" in again.output) == (4, True)
+    looked = project.run("run", "load-test", "--run", "careful", "--set", "load.duration_s=0.5")
+    assert looked.code == 0, looked.output
+    mixed = project.run("resume", "careful", "--approve", "--reason", "looked at it")
+    assert mixed.code == 4
+    assert "stage load-test of run careful was run again with other settings" in mixed.output
+    assert project.run("run", "load-test", "--run", "careful").code == 0
+    killed = project.start("resume", "careful", "--approve", "--reason", "looked at it")
+    project.until("careful", "production-deploying")
+    end(killed)
+    taken = tmp_path.with_name(f"{tmp_path.name}-taken")
+    project.run("evidence", "export", "careful", "--output", str(taken))
+    assert (taken / "outcome").read_text() == "unfinished\n"
     approved = project.run("resume", "careful", "--approve", "--reason", "looked at it")
     assert approved.code == 0, approved.output
     assert project.record()["outcome"] == "promoted"

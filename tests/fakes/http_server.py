@@ -84,7 +84,9 @@ class ScriptedServer:
         self._changed = threading.Condition()
         self._server = _Server(self._hear)
         self.port = self._server.server_address[1]
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, args=(0.01,), daemon=True
+        )
         self._thread.start()
 
     @property

@@ -13,7 +13,8 @@ from ml_pipeline.domain.errors import DataError, ExitCode
 from ml_pipeline.ports.evidence import RunOptions
 from ml_pipeline.ports.registry import CHAMPION
 from ml_pipeline.session import recovery
-from ml_pipeline.session.running import STARTED, Session
+from ml_pipeline.session.begun import STARTED
+from ml_pipeline.session.running import Session
 from ml_pipeline.settings import Secrets, load
 from tests.fakes.registry import FakeRegistry
 from tests.fakes.serving import FakeHost, FakeRouter, Served

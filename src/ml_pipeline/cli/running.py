@@ -9,6 +9,7 @@ from ml_pipeline.domain.errors import ExitCode
 from ml_pipeline.domain.evidence import RunRecord
 from ml_pipeline.pipeline import STAGES
 from ml_pipeline.session import recovery
+from ml_pipeline.session.begun import asked_of, refuse_known
 from ml_pipeline.session.running import Session
 
 Asked = dict[str, Any]
@@ -19,6 +20,7 @@ def full(place: Place, run_id: str | None, asked: Asked, *, wait: bool) -> int:
     _known_drill(asked["chaos"])
 
     def work(session: Session, name: str) -> RunRecord:
+        refuse_known(session.wiring.runs, name)
         return session.full_pipeline(name, session.options(**asked), place.sets)
 
     return _run(place, run_id, work, wait=wait)
@@ -29,6 +31,7 @@ def checks(place: Place, run_id: str | None, asked: Asked, *, wait: bool) -> int
     stages = [one for one in STAGES if one.ci]
 
     def work(session: Session, name: str) -> RunRecord:
+        refuse_known(session.wiring.runs, name)
         return session.run(name, stages, session.options(**asked), place.sets)
 
     return _run(place, run_id, work, wait=wait)
@@ -47,7 +50,7 @@ def resumed(place: Place, run_id: str, asked: Asked, *, wait: bool) -> int:
     """`resume`, with the settings the run began with."""
     session, shown = open_session(place)
     run_id = session.wiring.runs.called(run_id)
-    begun = recovery.asked_of(session.wiring.runs.folder(run_id))
+    begun = asked_of(session.wiring.runs.folder(run_id))
     shown.close()
     extra = begun.sets if begun else []
 

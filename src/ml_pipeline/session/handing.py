@@ -17,8 +17,8 @@ from ml_pipeline.adapters.local.evidence import (
 from ml_pipeline.domain.errors import ConfigurationError, DataError
 from ml_pipeline.domain.evidence import SCHEMA_VERSION, Outcome, RunRecord, StageResult
 from ml_pipeline.domain.identifiers import checked_run_id
+from ml_pipeline.session.begun import STARTED
 from ml_pipeline.session.copying import copy_tree, copy_whole, not_written, refuse_links
-from ml_pipeline.session.running import STARTED
 
 _UNFINISHED = "unfinished"
 

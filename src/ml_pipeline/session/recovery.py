@@ -2,18 +2,13 @@
 
 from contextlib import suppress
 from dataclasses import replace
-from datetime import datetime
 from pathlib import Path
 
-from pydantic import BaseModel, ValidationError, field_validator
-
 from ml_pipeline.adapters.local.evidence import (
-    JOURNAL,
     ROLLBACK,
     ROLLBACK_FINISHED,
     RUN_ABORTED,
     append_journal,
-    is_damaged,
     newest_result,
     read_journal,
 )
@@ -23,9 +18,9 @@ from ml_pipeline.domain.evidence import EXIT_CODES, Outcome, RunRecord, StageRes
 from ml_pipeline.pipeline import STAGES, spec
 from ml_pipeline.ports.evidence import RunOptions
 from ml_pipeline.session import restoring
-from ml_pipeline.session.running import STARTED, Session
+from ml_pipeline.session.begun import Begun, asked_of, refuse_mixed, rules_of
+from ml_pipeline.session.running import Session
 
-_DIGESTS = ("source_digest", "settings_digest")
 #: Journal lines of stages that touched what serves.
 _TOUCHED = {
     "staging-deploying",
@@ -41,7 +36,7 @@ def resume(session: Session, run_id: str, options: RunOptions) -> RunRecord:
 
     Raises:
         DataError: its journal does not say any more how it began.
-        ConfigurationError: it was aborted, or code or settings changed since it began.
+        ConfigurationError: it was aborted, or code or settings are not those it began with.
     """
     folder = session.wiring.runs.existing(run_id)
     begun = asked_of(folder)
@@ -52,14 +47,8 @@ def resume(session: Session, run_id: str, options: RunOptions) -> RunRecord:
         )
     if any(line.get("event") == RUN_ABORTED for line in read_journal(folder)):
         raise ConfigurationError(f"run {run_id} was aborted", remedy="Start a new run.")
+    refuse_mixed(folder, begun, options, rules_of(session.settings))
     before = begun.options
-    for name in _DIGESTS:
-        if getattr(before, name) != getattr(options, name):
-            raise ConfigurationError(
-                f"{name.removesuffix('_digest')} changed since run {run_id} began, so its"
-                " evidence is about something else",
-                remedy="Start a new run, or put back what changed.",
-            )
     options = replace(
         options,
         force=before.force,
@@ -116,7 +105,7 @@ def _touched_platform(folder: Path) -> bool:
     return bool(events & _TOUCHED)
 
 
-def _record_aborted(session: Session, run_id: str, folder: Path, begun: "Begun") -> None:
+def _record_aborted(session: Session, run_id: str, folder: Path, begun: Begun) -> None:
     results = {one.id: found for one in STAGES if (found := _readable(folder, one.id)) is not None}
     record = session.record(run_id, replace(begun.options, cutoff=None), results, begun.at)
     stopped = {
@@ -151,42 +140,6 @@ def roll_back(session: Session, reason: str) -> str:
     told = f"version {target.version} serves again instead of version {champion.version}"
     append_journal(folder, session.clock, ROLLBACK_FINISHED, message=told)
     return told
-
-
-class Begun(BaseModel):
-    """What a run was asked when it began; `at` is when, `sets` its `--set` options."""
-
-    options: RunOptions
-    sets: list[str]
-    stages: list[str]
-    at: datetime
-
-    @field_validator("options", mode="before")
-    @classmethod
-    def _names_what_it_is_about(cls, value: object) -> object:
-        if isinstance(value, dict) and value.keys() >= set(_DIGESTS):
-            return value
-        raise ValueError("names no source and no settings")
-
-
-def asked_of(run_folder: Path) -> Begun | None:
-    """What a run of stages began with, None for what is none.
-
-    Raises:
-        DataError: its journal does not say that any more.
-    """
-    for line in read_journal(run_folder):
-        if line["event"] == STARTED:
-            with suppress(ValidationError):
-                return Begun.model_validate(line)
-            break
-    else:
-        if not is_damaged(run_folder):
-            return None
-    raise DataError(
-        f"the journal {run_folder / JOURNAL} is damaged: how the run began is not to be read",
-        remedy=f"End it with `ml-pipeline abort {run_folder.name}`.",
-    )
 
 
 def _begun(run_folder: Path) -> tuple[Begun | None, bool]:

@@ -5,29 +5,28 @@ import os
 import signal
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, replace
 from datetime import datetime
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from filelock import FileLock, Timeout
-
 from ml_pipeline.adapters.local.clock import HostClock
-from ml_pipeline.adapters.local.evidence import BOOTSTRAP, append_journal
+from ml_pipeline.adapters.local.evidence import BOOTSTRAP, append_journal, newest_result
 from ml_pipeline.adapters.local.source import commit_of, source_digest
 from ml_pipeline.conductor import Conductor, Watcher
 from ml_pipeline.domain.environ import harmless
-from ml_pipeline.domain.errors import BusyError, ConfigurationError, StorageError
+from ml_pipeline.domain.errors import ConfigurationError
 from ml_pipeline.domain.evidence import EXIT_CODES, Outcome, RunRecord, StageResult, Status
 from ml_pipeline.domain.identifiers import checked_run_id, run_id_from
 from ml_pipeline.pipeline import STAGES, StageSpec, conclude, execute, spec
 from ml_pipeline.ports.evidence import RunOptions
+from ml_pipeline.session.begun import STARTED, asked_of, refuse_mixed, rules_of
+from ml_pipeline.session.lock import held
 from ml_pipeline.settings import Platform, Secrets, Settings
 from ml_pipeline.wiring import Wiring
 
-STARTED = "run-started"
 #: A platform that a killed run left behind stops by itself after this long.
 _IDLE_STOP_S = 600.0
 
@@ -86,39 +85,11 @@ class Session:
             BusyError: another run holds it, and `wait` is not set.
         """
         with ExitStack() as stack:
-            stack.enter_context(self._lock(run_id, wait=wait))
+            stack.enter_context(held(self.state, run_id, wait=wait))
             stack.enter_context(self._signals())
             stack.callback(self._take_down)
             stack.callback(self.wiring.close)
             yield
-
-    @contextmanager
-    def _lock(self, run_id: str, *, wait: bool) -> Iterator[None]:
-        lock, holder = FileLock(self.state / "run.lock"), self.state / "run.holder"
-        try:
-            self.state.mkdir(parents=True, exist_ok=True)
-            ignore = self.state / ".gitignore"
-            if not ignore.exists():
-                ignore.write_text("*\n", encoding="utf-8")
-            lock.acquire(timeout=-1 if wait else 0)
-        except Timeout:
-            told = holder.read_text(encoding="utf-8") if holder.is_file() else "another run"
-            raise BusyError(
-                f"{told} is working on this project ({self.state / 'run.lock'} is held)",
-                remedy="Wait for it with --wait, or stop it first.",
-            ) from None
-        except OSError as error:
-            raise StorageError(
-                f"{self.state} cannot be written: {error.strerror or error}",
-                remedy="Free space there, or name another folder with --state.",
-            ) from error
-        try:
-            with suppress(OSError):  # only told to whoever comes second: a full disk may pass
-                holder.write_text(f"run {run_id}, process {os.getpid()},", encoding="utf-8")
-            yield
-        finally:
-            holder.unlink(missing_ok=True)
-            lock.release()
 
     @contextmanager
     def _signals(self) -> Iterator[None]:
@@ -200,20 +171,18 @@ class Session:
     def run(
         self,
         run_id: str,
-        stages: Iterable[StageSpec],
+        stages: Sequence[StageSpec],
         options: RunOptions,
         sets: Iterable[str] = (),
         done: Mapping[str, StageResult] | None = None,
     ) -> RunRecord:
         """Run stages of one run to their end, and record what it came to."""
-        stages = list(stages)
         self._reach_platform(stages)
-        folder = self.wiring.runs.create(checked_run_id(run_id))
-        asked = json.loads(json.dumps(asdict(options), default=str))
-        append_journal(
-            folder, self.clock, STARTED,
-            options=asked, sets=list(sets), stages=[one.id for one in stages], pid=os.getpid(),
-        )  # fmt: skip
+        # One stage looked at again does not rewrite what its run came to.
+        whole = len(stages) + len(done or {}) > 1
+        folder = self._begin(run_id, stages, options, sets)
+        if whole:  # what it came to before is not what it comes to now, killed or not
+            self.wiring.runs.forget_record(run_id)
         results: dict[str, StageResult] = dict(done or {})
         begun_at = self.clock.now()
 
@@ -241,11 +210,25 @@ class Session:
         )
         execute(stages, conductor.run_stage, skip=conductor.skip, done=done or {})
         record = so_far()
-        if len(record.stages) > 1 or not (folder / "run.json").is_file():
-            # One stage looked at again does not rewrite what its run came to.
+        if whole or not (folder / "run.json").is_file():
             self.wiring.runs.write_record(record)
         append_journal(folder, self.clock, "run-finished", outcome=record.outcome)
         return record
+
+    def _begin(
+        self, run_id: str, stages: Sequence[StageSpec], options: RunOptions, sets: Iterable[str]
+    ) -> Path:
+        """The run's folder, with what is asked of it in its journal."""
+        folder = self.wiring.runs.create(checked_run_id(run_id))
+        begun, rules = asked_of(folder), rules_of(self.settings)
+        if begun is not None and any(one.production for one in stages):
+            refuse_mixed(folder, begun, options, rules)
+        append_journal(
+            folder, self.clock, STARTED,
+            model=self.settings.model, rules=rules, options=_asked(options), sets=list(sets),
+            stages=[one.id for one in stages], pid=os.getpid(),
+        )  # fmt: skip
+        return folder
 
     def single(self, stage_id: str, run_id: str | None, options: RunOptions) -> RunRecord:
         """One stage, on an earlier run's evidence where it needs any."""
@@ -258,7 +241,14 @@ class Session:
                     remedy="Run `ml-pipeline full-pipeline`, or the stages it needs, first.",
                 )
         run_id = run_id or self.new_run_id()
-        return self.run(run_id, [one], options)
+        return self.run(run_id, [one], options, done=self._around(one, run_id))
+
+    def _around(self, one: StageSpec, run_id: str) -> Mapping[str, StageResult]:
+        """What the run's other stages came to, where this one changes what it comes to."""
+        folder = self.wiring.runs.folder(run_id)
+        others = [other.id for other in STAGES if one.production and other.id != one.id]
+        found = {stage: newest_result(folder, stage) for stage in others}
+        return {stage: result for stage, result in found.items() if result is not None}
 
     def record(
         self,
@@ -273,7 +263,6 @@ class Session:
         code = int(EXIT_CODES[outcome])
         if outcome is Outcome.ERROR and ender is not None and ender.exit_code is not None:
             code = ender.exit_code
-        asked = json.loads(json.dumps(asdict(options), default=str))
         return RunRecord(
             run_id=run_id,
             project=self.settings.source.name,
@@ -286,7 +275,12 @@ class Session:
             outcome=outcome,
             exit_code=code,
             message=ender.message if ender else "every check passed",
-            options=asked,
+            options=_asked(options),
             commit=options.commit,
             stages=ordered,
         )
+
+
+def _asked(options: RunOptions) -> dict[str, Any]:
+    told: dict[str, Any] = json.loads(json.dumps(asdict(options), default=str))
+    return told

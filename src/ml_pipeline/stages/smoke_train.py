@@ -72,19 +72,31 @@ def run(
         )
     checks += _predicted(predictions, metric)
     if all(check.passed for check in checks):
-        compared = stage.path / "compared.csv"
-        tables.sample(rows, compared, rows=package.parity_rows, seed=train.smoke_seed)
-        info = trained.package(
-            stage.path / "first" / train.artifact,
-            compared,
-            stage.path / "package",
-            data=data,
-            train=train,
-            package=package,
-            work=stage.path,
-        )
-        checks.append(Check(name="the model can be packaged", passed=True, value=info.format))
+        checks.append(_packaged(stage, rows, data, train, package, tables, trained))
     return _outcome(stage, checks)
+
+
+def _packaged(  # noqa: PLR0917 - the stage's own
+    stage: StageFolder,
+    rows: Path,
+    data: DataPolicy,
+    train: TrainPolicy,
+    package: PackagePolicy,
+    tables: TableStore,
+    trained: TrainedModels,
+) -> Check:
+    compared = stage.path / "compared.csv"
+    tables.sample(rows, compared, rows=package.parity_rows, seed=train.smoke_seed)
+    info = trained.package(
+        stage.path / "first" / train.artifact,
+        compared,
+        stage.path / "package",
+        data=data,
+        train=train,
+        package=package,
+        work=stage.path,
+    )
+    return Check(name="the model can be packaged", passed=True, value=info.format)
 
 
 def _outcome(stage: StageFolder, checks: list[Check]) -> StageOutcome:

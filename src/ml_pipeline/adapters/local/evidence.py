@@ -257,6 +257,14 @@ class LocalRuns:
             bytes=path.stat().st_size,
         )
 
+    def forget_record(self, run_id: str) -> None:
+        """Remove `run.json`: the run goes on, and has not come to anything yet."""
+        path = self.folder(run_id) / RECORD
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise unwritable(path, error) from error
+
     def write_record(self, record: RunRecord) -> None:
         """Write `run.json`."""
         write_whole(self.folder(record.run_id) / RECORD, record.model_dump_json(indent=1) + "\n")
