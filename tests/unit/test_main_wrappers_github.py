@@ -172,10 +172,9 @@ def test_state_and_evidence_are_kept_whatever_a_run_came_to(
         "overwrite": "true",
     }
     assert job.steps[PUBLISH] == {
-        "name": "evidence-a-run-full-pipeline",
+        "name": "evidence-a-run-full-pipeline-2",  # an attempt's own, for no name is taken twice
         "path": ".ml-pipeline/evidence",
         "include-hidden-files": "true",
-        "overwrite": "true",
     }
 
 

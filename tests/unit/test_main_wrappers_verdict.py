@@ -138,6 +138,7 @@ def test_a_click_on_a_run_that_does_not_wait_calls_nothing(
     desk = Desk(tmp_path, outcome="awaiting-approval")
     evidence = desk.work / ".ml-pipeline" / "evidence"
     evidence.mkdir(parents=True)
+    (evidence / "run-id").write_text("a-run\n")
     if outcome:
         (evidence / "outcome").write_text(f"{outcome}\n")
     assert gitlab(desk, "ml-approve", ML_FIRST_RUN="true").result == "failure"
