@@ -78,6 +78,7 @@ def test_state_comes_back_once_where_there_is_none(state: Path, tmp_path: Path) 
         "mlflow.db",
         "platform/deployments/v1/model.onnx",
     }
+    assert not (target / "platform").stat().st_mode & 0o077, "what serves is nobody else's"
     (target / "champion.json").write_text("newer")
     assert snapshots.import_state(given, target, runs, MODEL) is Beginning.KNOWN
     assert (target / "champion.json").read_text() == "newer", "later calls go on with it"

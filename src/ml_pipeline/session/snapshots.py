@@ -155,7 +155,7 @@ def finish_import(state: Path, runs: Path) -> None:
         for path in sorted(draft.rglob("*")):
             place = state / path.relative_to(draft)
             if path.is_dir():
-                place.mkdir(exist_ok=True)
+                place.mkdir(mode=0o700, exist_ok=True)  # the platform is its owner's only
             elif not place.exists():
                 path.replace(place)
         for run in (runs / _DRAFT).glob("*"):
