@@ -36,6 +36,8 @@ def left_running(project: Toy) -> list[str]:
 def test_the_first_model_is_promoted_on_its_limits_and_its_evidence_is_whole(released) -> None:
     record = json.loads((released.runs / "first" / "run.json").read_text())
     assert {one["status"] for one in record["stages"]} <= {"passed", "skipped"}
+    for stage in record["stages"]:
+        assert stage["inputs"].keys() >= {"source", "settings", "pipeline"}
     report = released.runs / "first" / "report" / "1"
     assert {one.name for one in report.iterdir()} >= {
         "report.html", "report.md", "junit.xml", "run.json", "result.json",

@@ -1,11 +1,12 @@
 """The commit of a project's evidence: its repository's, or the one that is named."""
 
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from ml_pipeline.adapters.local.source import COMMIT, commit_of
+from ml_pipeline.adapters.local.source import COMMIT, commit_of, pipeline_digest
 from ml_pipeline.containers import bench
 from ml_pipeline.domain.errors import ConfigurationError
 
@@ -36,3 +37,13 @@ def test_a_repository_names_its_own_commit_and_what_differs_from_it(tmp_path: Pa
 def test_what_is_no_commit_is_refused(tmp_path: Path, text: str) -> None:
     with pytest.raises(ConfigurationError, match="which is no commit"):
         commit_of(tmp_path, {COMMIT: text})
+
+
+def test_what_another_interpreter_computes_is_another_answer(monkeypatch) -> None:
+    here = pipeline_digest()
+    pipeline_digest.cache_clear()
+    assert pipeline_digest() == here
+    pipeline_digest.cache_clear()
+    monkeypatch.setattr(sys, "version", "3.99.0")
+    assert pipeline_digest() != here
+    pipeline_digest.cache_clear()

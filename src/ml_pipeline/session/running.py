@@ -14,7 +14,7 @@ from typing import Any
 
 from ml_pipeline.adapters.local.clock import HostClock
 from ml_pipeline.adapters.local.evidence import BOOTSTRAP, append_journal, newest_result
-from ml_pipeline.adapters.local.source import commit_of, source_digest
+from ml_pipeline.adapters.local.source import commit_of, pipeline_digest, source_digest
 from ml_pipeline.conductor import Conductor, Watcher
 from ml_pipeline.domain.environ import harmless
 from ml_pipeline.domain.errors import ConfigurationError
@@ -205,7 +205,7 @@ class Session:
             provide=lambda name, folder: (
                 of_run[name] if name in of_run else self.wiring.provide(name, folder)
             ),
-            digests={"source": options.source_digest, "settings": options.settings_digest},
+            digests=_digests(options),
             watcher=watch,
         )
         execute(stages, conductor.run_stage, skip=conductor.skip, done=done or {})
@@ -284,3 +284,9 @@ class Session:
 def _asked(options: RunOptions) -> dict[str, Any]:
     told: dict[str, Any] = json.loads(json.dumps(asdict(options), default=str))
     return told
+
+
+def _digests(options: RunOptions) -> dict[str, str]:
+    """What every answer depends on; a kept one is of the program that gave it."""
+    about = {"source": options.source_digest, "settings": options.settings_digest}
+    return {**about, "pipeline": pipeline_digest()}

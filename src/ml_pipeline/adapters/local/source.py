@@ -2,9 +2,12 @@
 
 import hashlib
 import os
+import platform
 import re
 import subprocess
+import sys
 from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 
 from ml_pipeline.domain.errors import ConfigurationError
@@ -48,6 +51,16 @@ def source_digest(source: Path, *, without: Path | None = None) -> str:
                 remedy="Make it readable, or list it in .gitignore.",
             ) from error
         total.update(f"{path.relative_to(source).as_posix()}\0{digest}\n".encode())
+    return total.hexdigest()
+
+
+@cache
+def pipeline_digest() -> str:
+    """SHA-256 over what computes answers: this package's code, and the interpreter it runs in."""
+    root = Path(__file__).parents[2]
+    total = hashlib.sha256(f"{sys.version} {platform.machine()}".encode())
+    for path in sorted(root.rglob("*.py")):
+        total.update(f"{path.relative_to(root).as_posix()}\0".encode() + path.read_bytes())
     return total.hexdigest()
 
 
