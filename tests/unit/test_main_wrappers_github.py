@@ -182,6 +182,7 @@ def test_a_killed_call_keeps_state_and_evidence_too(tmp_path: Path) -> None:
     desk = Desk(tmp_path, outcome="unfinished", killed=True)
     job = _release(desk, first_run=True)
     assert {KEEP, PUBLISH} <= set(job.steps)
+    assert "::error::interrupted" in desk.said
     assert (desk.work / ".ml-pipeline/state/registry.db").read_text() == "new\n"
 
 

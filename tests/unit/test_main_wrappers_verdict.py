@@ -107,6 +107,17 @@ def test_a_call_that_left_no_evidence_is_aborted_too(system: str, tmp_path: Path
     assert "abort" in desk.functions
 
 
+@pytest.mark.parametrize("outcome", ["unfinished", None])
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_a_call_that_was_refused_aborts_nobodys_run(
+    system: str, outcome: str | None, tmp_path: Path
+) -> None:
+    """An id that is taken is refused, and the run that has it may be under way."""
+    desk = Desk(tmp_path, code=4, outcome=outcome)
+    assert RELEASE[system](desk).result == "failure"
+    assert "abort" not in desk.functions
+
+
 @pytest.mark.parametrize("abort", [4, 7])
 @pytest.mark.parametrize("system", SYSTEMS)
 def test_evidence_and_state_follow_an_abort_that_failed(
