@@ -48,6 +48,20 @@ def test_one_setting_is_shown_with_where_it_came_from(say, project) -> None:
     assert (code, told.split()) == (0, ["data.cutoff", "(not", "set)", "default"])
 
 
+@pytest.mark.parametrize("words", [("status",), ("abort",), ("platform", "status")])
+def test_rows_that_are_gone_are_no_reason_not_to_look_or_abort(say, project, words) -> None:
+    (project / "rides.csv").unlink()
+    code, told = say(*words)
+    assert (code, "rides.csv" in told) == (0, False)
+    assert say("full-pipeline")[0] == 4
+
+
+def test_a_rollback_does_not_ask_for_the_rows_either(say, project) -> None:
+    (project / "rides.csv").unlink()
+    code, told = say("rollback", "--reason", "it was worse")
+    assert (code, "rides.csv" in told, "version" in told) == (4, False, True), told
+
+
 def test_a_section_shows_all_of_it_and_no_more(say, project) -> None:
     code, told = say("config", "gate")
     assert code == 0

@@ -1,6 +1,5 @@
 """Commands that hand runs and state on, and those that containers live from."""
 
-from dataclasses import replace
 from pathlib import Path
 
 from ml_pipeline.cli.opening import Place, folders_of, open_session, settings_of
@@ -50,7 +49,7 @@ def give_state(place: Place, folder: Path) -> int:
     """`platform export`, while no run changes the state."""
     from ml_pipeline.session import snapshots
 
-    session, shown = open_session(replace(place, files_exist=False))
+    session, shown = open_session(place.without_files)
     shown.close()
     settings = session.settings
     state, runs = folders_of(place, settings)
@@ -63,7 +62,7 @@ def take_state(place: Place, folder: Path, *, wait: bool) -> int:
     """`platform import`; only where there is something to take does it hold the project."""
     from ml_pipeline.session import snapshots
 
-    session, shown = open_session(replace(place, files_exist=False))
+    session, shown = open_session(place.without_files)
     shown.close()
     model = session.settings.model
     state, runs = folders_of(place, session.settings)
@@ -88,7 +87,7 @@ def serve(place: Place, host: str, port: int | None) -> int:
 
 def make_environment(place: Place) -> int:
     """`prepare`; neither rows nor code have to be there for an environment."""
-    session, shown = open_session(replace(place, files_exist=False))
+    session, shown = open_session(place.without_files)
     shown.close()
     say(session.wiring.runner.prepare())
     return ExitCode.DONE

@@ -23,7 +23,7 @@ _LONGEST = 140
 
 def show_status(place: Place) -> int:
     """`status`: champion, platform, newest runs."""
-    session, _ = open_session(place)
+    session, _ = open_session(place.without_files)
     settings = session.settings
     say(f"model:    {settings.model} on {settings.platform}, profile {settings.profile}")
     code = _show_champion(session)
@@ -78,7 +78,7 @@ def write_report(place: Place, run_id: str | None, output: Path | None) -> int:
     from ml_pipeline.reporting.writer import FileReportWriter
     from ml_pipeline.settings import Secrets
 
-    _, root = folders_of(place, settings_of(place))
+    _, root = folders_of(place, settings_of(place.without_files))
     runs = LocalRuns(root, HostClock())
     chosen = run_id or runs.newest()
     if chosen is None:
@@ -104,7 +104,7 @@ def bring_up(place: Place, port: int | None) -> int:
     """`platform up`."""
     from ml_pipeline.localplatform import control
 
-    settings = settings_of(place)
+    settings = settings_of(place.without_files)
     state, _ = folders_of(place, settings)
     state.mkdir(parents=True, exist_ok=True)
     wanted = settings.local.port if port is None else port
@@ -121,7 +121,7 @@ def take_down(place: Place) -> int:
     """`platform down`."""
     from ml_pipeline.localplatform import control
 
-    state, _ = folders_of(place, settings_of(place))
+    state, _ = folders_of(place, settings_of(place.without_files))
     say("stopped" if control.down(state) else "the platform was not up")
     return ExitCode.DONE
 
@@ -130,7 +130,7 @@ def show_platform(place: Place) -> int:
     """`platform status`."""
     from ml_pipeline.localplatform import control
 
-    state, _ = folders_of(place, settings_of(place))
+    state, _ = folders_of(place, settings_of(place.without_files))
     info = control.status(state)
     if info is None:
         say("platform: not up")
@@ -144,7 +144,7 @@ def show_platform(place: Place) -> int:
 
 def show_costs(place: Place) -> int:
     """`platform costs`."""
-    session, _ = open_session(place)
+    session, _ = open_session(place.without_files)
     standing = session.wiring.costs.standing()
     if not standing:
         say(f"nothing of {session.settings.model} runs on {session.settings.platform}")

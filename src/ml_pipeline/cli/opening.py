@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ml_pipeline.cli.progress import Progress, progress
@@ -23,6 +23,11 @@ class Place:
     sets: tuple[str, ...] = ()
     #: whether the files that the settings name have to be there; not to look, abort or roll back
     files_exist: bool = True
+
+    @property
+    def without_files(self) -> "Place":
+        """The same for a command that does not read what the settings name."""
+        return replace(self, files_exist=False)
 
 
 def environment() -> Mapping[str, str]:

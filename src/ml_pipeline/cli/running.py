@@ -62,7 +62,7 @@ def resumed(place: Place, run_id: str, asked: Asked, *, wait: bool) -> int:
 
 def aborted(place: Place, run_id: str | None, *, wait: bool) -> int:
     """`abort`."""
-    session, shown = open_session(place)
+    session, shown = open_session(place.without_files)
     shown.close()
     with session.alone(f"abort of {run_id or 'the newest run'}", wait=wait):
         for line in recovery.abort(session, run_id):
@@ -72,7 +72,7 @@ def aborted(place: Place, run_id: str | None, *, wait: bool) -> int:
 
 def rolled_back(place: Place, reason: str, *, wait: bool) -> int:
     """`rollback`."""
-    session, shown = open_session(place)
+    session, shown = open_session(place.without_files)
     shown.close()
     with session.alone("rollback", wait=wait):
         say(recovery.roll_back(session, reason))
