@@ -1,5 +1,6 @@
 """How a call ends: with the pipeline's own codes, one sentence, and no traceback of the module."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -142,6 +143,26 @@ def test_a_failed_installation_ends_the_call_with_its_code() -> None:
             ExitCode.UNAVAILABLE,
             "an image registry did not answer: ",
         ),
+        (
+            'failed to resolve image "r.example/a:1" (platform: "linux/amd64"): 503 bad gateway',
+            ExitCode.UNAVAILABLE,
+            "an image registry did not answer: ",
+        ),
+        (
+            'failed to resolve image "r.example/a:1" (platform: "linux/amd64"): 401 Unauthorized',
+            ExitCode.CONFIGURATION,
+            "the base image cannot be had: ",
+        ),
+        (
+            "failed to parse image address python:3:13: invalid reference format",
+            ExitCode.CONFIGURATION,
+            "the base image is no image's name: ",
+        ),
+        (
+            "start service db: dial tcp 10.0.0.2:5432: connect: connection refused",
+            ExitCode.UNAVAILABLE,
+            "the engine got no answer from something it needs: ",
+        ),
     ],
 )
 def test_what_the_engine_refuses_ends_with_a_documented_code(
@@ -155,6 +176,29 @@ def test_what_the_engine_refuses_ends_with_a_documented_code(
     message = session.error.all("error")[0]["message"]
     assert message.startswith(reason)
     assert refusal in message
+
+
+@pytest.mark.parametrize("own_code", [1, 2, 127])
+def test_a_base_image_without_a_fit_python_is_a_matter_of_configuration(own_code: int) -> None:
+    """The engine's init ends with 1 where there is no program, and so does a Python of old."""
+    said = 'exec: "python": executable file not found in $PATH'
+    session, done = call_alone("lint", ends=_ending("/opt/install.py", own_code, said))
+    told = _told(session.error)
+    assert told["exitCode"] == "4"
+    assert json.loads(told["stderr"]) == said
+    assert session.error is not None
+    message = session.error.all("error")[0]["message"]
+    assert message.startswith("the base image has no Python >= 3.11 on its PATH: ")
+    assert "Traceback" not in done.stderr
+
+
+def test_what_a_red_check_printed_reaches_the_caller() -> None:
+    """`lint` and `unit-test` leave no evidence: what they print is what there is."""
+    said = "src/a.py:3: F401 `os` imported but unused"
+    session, _ = call_alone("lint", ends=_ending("/opt/ml-pipeline/bin/ml-pipeline", 3, said))
+    told = _told(session.error)
+    assert told["exitCode"] == "3"
+    assert said in told["stderr"]
 
 
 def test_a_refusal_shows_no_traceback_and_an_unknown_one_does() -> None:

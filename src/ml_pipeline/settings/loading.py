@@ -14,6 +14,10 @@ from ml_pipeline.settings.profiles import PROFILES, Platform, ProfileName, profi
 from ml_pipeline.settings.project import displayed, open_project
 from ml_pipeline.settings.validation import Validation, merged, origin_of, validated, value_at
 
+_NO_ROWS = (
+    "Correct what is named above; into a container rows that `.gitignore` names come by `--data`."
+)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Looked:
@@ -148,6 +152,7 @@ def _absent(
             key=dotted(path),
             value=shown(path, name),
             message=f"there is no such file in {displayed(source)}",
+            remedy=_NO_ROWS if path == ("data", "path") else "",
         )
         for path, name in _named_files(found.sections | found.repaired)
         if not _is_file(source / name)
