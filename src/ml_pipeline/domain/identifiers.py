@@ -5,7 +5,8 @@ from datetime import datetime
 
 from ml_pipeline.domain.errors import ConfigurationError
 
-RUN_ID = re.compile(r"^[a-z0-9][a-z0-9-]{0,62}$")
+LONGEST_RUN_ID = 63
+RUN_ID = re.compile(rf"^[a-z0-9][a-z0-9-]{{0,{LONGEST_RUN_ID - 1}}}$")
 
 
 def run_id_from(now: datetime, suffix: str) -> str:
@@ -27,7 +28,7 @@ def checked_run_id(run_id: str) -> str:
     if not RUN_ID.fullmatch(run_id):
         raise ConfigurationError(
             f"the run id {run_id!r} cannot become a folder's name",
-            remedy="Use up to 63 lower case letters, digits and hyphens.",
+            remedy=f"Use up to {LONGEST_RUN_ID} lower case letters, digits and hyphens.",
         )
     return run_id
 

@@ -16,6 +16,7 @@ from ml_pipeline.adapters.local.evidence import (
     read_journal,
 )
 from ml_pipeline.domain.errors import ConfigurationError, DataError
+from ml_pipeline.domain.identifiers import LONGEST_RUN_ID
 from ml_pipeline.pipeline import STAGES
 from ml_pipeline.ports.evidence import RunOptions
 from ml_pipeline.settings import Settings
@@ -68,8 +69,14 @@ def refuse_known(runs: LocalRuns, run_id: str) -> None:
     """A new run needs an id of its own: evidence of two runs in one folder is of neither.
 
     Raises:
-        ConfigurationError: there is a run of that id.
+        ConfigurationError: there is a run of that id, or it is too long for a first champion's.
     """
+    longest = LONGEST_RUN_ID - len(BOOTSTRAP)
+    if len(run_id) > longest:
+        raise ConfigurationError(
+            f"the run id {run_id!r} has {len(run_id)} characters, more than {longest}",
+            remedy=f"Use a shorter one: the run of a first champion is called ID{BOOTSTRAP}.",
+        )
     for name in (run_id, f"{run_id}{BOOTSTRAP}"):
         if (runs.folder(name) / JOURNAL).is_file():
             raise ConfigurationError(
