@@ -12,7 +12,8 @@ from ml_pipeline.domain.evidence import StageResult, Status
 from ml_pipeline.ports.evidence import RunOptions
 from ml_pipeline.session.begun import Begun, refuse_known, refuse_mixed
 
-ASKED = RunOptions(source_digest="a", settings_digest="b")
+CODE, ORDER, OTHER = ("a" * 64, "b" * 64, "c" * 64)
+ASKED = RunOptions(source_digest=CODE, settings_digest=ORDER)
 RULES = {"approval": {"risk_tier": "high"}, "platform": "local"}
 AT = datetime(2026, 3, 1, tzinfo=UTC)
 BEGUN = Begun(options=asdict(ASKED), rules=RULES, sets=[], stages=[], at=AT)
@@ -41,8 +42,8 @@ def test_an_id_leaves_room_for_a_first_champions(runs):
 @pytest.mark.parametrize(
     ("options", "rules", "named"),
     [
-        (RunOptions(source_digest="other", settings_digest="b"), RULES, "source"),
-        (RunOptions(source_digest="a", settings_digest="other"), RULES, "settings"),
+        (RunOptions(source_digest=OTHER, settings_digest=ORDER), RULES, "source"),
+        (RunOptions(source_digest=CODE, settings_digest=OTHER), RULES, "settings"),
         (ASKED, {**RULES, "approval": {"risk_tier": "low"}}, "approval"),
         (ASKED, {**RULES, "platform": "vertex"}, "platform"),
     ],
@@ -57,7 +58,7 @@ def test_what_changed_since_a_run_began_is_named(runs, options, rules, named):
 @pytest.mark.parametrize("name", ["source", "settings"])
 def test_a_stage_that_was_run_with_something_else_is_named(runs, name):
     stage = runs.begin("nightly", "train")
-    inputs = {"source": "a", "settings": "b", name: "other"}
+    inputs = {"source": CODE, "settings": ORDER, name: OTHER}
     result = StageResult(
         run_id="nightly", stage="train", attempt=1, status=Status.PASSED,
         started_at=AT, duration_s=0, inputs=inputs,
