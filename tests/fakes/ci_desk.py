@@ -49,6 +49,7 @@ class Desk:
     outcome: str | None = "promoted"
     killed: bool = False
     abort: int = 0
+    #: credentials the system keeps, by the variable that holds each
     environment: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -87,7 +88,7 @@ class Desk:
         done = subprocess.run(
             [*shell, str(path)],
             cwd=self.work,
-            env={**given, **self.environment, **own},
+            env={**given, **own},
             capture_output=True,
             text=True,
             check=False,

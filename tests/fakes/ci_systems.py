@@ -98,9 +98,9 @@ def github(desk: Desk, *, github: Mapping[str, Any] | None = None, **inputs: Any
     declared = workflow["on"]["workflow_call"]["inputs"]
     given = {name: one.get("default", "") for name, one in declared.items()}
     given |= {name.replace("_", "-"): value for name, value in inputs.items()}
-    named = {name.upper().replace("-", "_") for name in workflow["on"]["workflow_call"]["secrets"]}
     secrets = {
-        one.lower().replace("_", "-"): f"secret {one}" for one in named & set(desk.environment)
+        name: desk.environment.get(name.upper().replace("-", "_"), "")
+        for name in workflow["on"]["workflow_call"]["secrets"]
     }
     contexts: dict[str, Any] = {
         "inputs": given,
@@ -187,7 +187,7 @@ def gitlab(desk: Desk, name: str, **variables: str) -> Job:
     """A job: its scripts in one shell, after_script in another, whatever came before."""
     job = gitlab_job(name)
     known = {"CI_JOB_ID": "31", "CI_COMMIT_SHA": "c0ffee", "CI_PIPELINE_SOURCE": "schedule"}
-    known |= {"GITLAB_USER_LOGIN": "ada", "CI_PIPELINE_ID": "12"}
+    known |= {"GITLAB_USER_LOGIN": "ada", "CI_PIPELINE_ID": "12", **desk.environment}
     given = {**known, **{key: str(value) for key, value in job["variables"].items()}, **variables}
     for key, value in given.items():
         given[key] = re.sub(r"\$(CI_\w+)", lambda found: given[found.group(1)], value)
@@ -238,7 +238,7 @@ def jenkins(desk: Desk, name: str, **variables: str) -> Job:
     constants = dict(re.findall(r"^    (\w+) = '([^']*)'$", text, re.MULTILINE))
     known = {"JOB_NAME": "team/model/main", "BUILD_NUMBER": "8", "GIT_COMMIT": "c0ffee"}
     known |= {"REASON": "scheduled", "FORCE_PROMOTE": "false", "TRIGGER": "schedule"}
-    given = {**known, "APPROVED_BY": "ada", **constants, **variables}
+    given = {**known, "APPROVED_BY": "ada", **constants, **desk.environment, **variables}
     shell = ("sh", "-xe")
 
     def sh(script: str) -> int:
