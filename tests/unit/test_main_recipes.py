@@ -315,7 +315,9 @@ def test_platform_profile_settings_and_data_reach_the_pipeline(called: Any) -> N
         one["source"] for one in recipe.all("withDirectory") if one["path"] == "/src/delivery"
     )
     assert project.all("filter")[0]["gitignore"] is True
-    assert project.all("withDirectory")[0]["source"].steps[0][1]["name"] == "rows"
+    (rows,) = [one["source"] for one in project.all("withDirectory")]
+    assert rows.steps[0][1]["name"] == "rows"
+    assert {"**/.venv", "**/runs", "**/.git"} <= set(rows.all("filter")[0]["exclude"])
 
 
 def test_nothing_is_handed_to_a_shell(called: Any) -> None:

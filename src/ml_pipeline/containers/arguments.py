@@ -2,13 +2,10 @@
 
 from typing import Annotated
 
-from dagger import Directory, Doc, Ignore, Name, Secret
-
-from ml_pipeline.containers.bench import LEFT_OUT
+from dagger import Directory, Doc, Name, Secret
 
 Data = Annotated[
     Directory | None,
-    Ignore(LEFT_OUT),
     Doc("Files laid over the project, such as rows that its .gitignore leaves out"),
 ]
 Platform = Annotated[
