@@ -367,3 +367,12 @@ def test_pyproject_without_a_table_for_us_is_named(project) -> None:
 def test_what_needs_no_files_loads_without_them(project) -> None:
     Path("rides.csv").unlink()
     assert load(environ={}, files_exist=False).data.path == "rides.csv"
+
+
+def test_rows_that_are_not_there_are_said_to_come_into_a_container_by_an_option(
+    project: Path,
+) -> None:
+    """A container gets no file that `.gitignore` names, and its user sees the file on the disk."""
+    with pytest.raises(ConfigurationError, match="there is no such file") as refused:
+        load(project, sets=["data.path=absent.csv"], environ={})
+    assert "`--data`" in refused.value.remedy
