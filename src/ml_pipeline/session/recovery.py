@@ -20,6 +20,7 @@ from ml_pipeline.ports.evidence import RunOptions
 from ml_pipeline.session import restoring
 from ml_pipeline.session.begun import Begun, asked_of, refuse_mixed, rules_of
 from ml_pipeline.session.running import Session
+from ml_pipeline.settings import Platform
 
 #: Journal lines of stages that touched what serves.
 _TOUCHED = {
@@ -69,19 +70,24 @@ def resume(session: Session, run_id: str, options: RunOptions) -> RunRecord:
 
 
 def abort(session: Session, run_id: str | None) -> list[str]:
-    """Cancel what a run left running and give the champion its traffic; what was done."""
+    """Cancel what a run left running and give the champion its traffic; what was done.
+
+    On a cloud, from any machine: what the run left there says which run it was.
+
+    Raises:
+        ConfigurationError: nobody knows that run.
+    """
     runs = session.wiring.runs
-    run_id = run_id or next(iter(runs.ids()), None)
+    run_id, here = _meant(session, run_id)
     if run_id is None:
         return ["no run has been started"]
-    run_id = runs.called(run_id)
-    folder = runs.folder(run_id)
+    folder = runs.folder(run_id) if here else runs.create(run_id)
     append_journal(folder, session.clock, "aborting")
     done = restoring.cancel_training(
         session.wiring.project, run_id, platform=session.wiring.training, clock=session.clock
     )
     begun, known = _begun(folder)
-    if not known or _touched_platform(folder):
+    if not (here and known) or _touched_platform(folder):
         done += restoring.restore_traffic(
             session.settings.model,
             registry=session.wiring.registry,
@@ -98,6 +104,28 @@ def abort(session: Session, run_id: str | None) -> list[str]:
         if begun is not None:
             _record_aborted(session, run_id, folder, begun)
     return done
+
+
+def _meant(session: Session, run_id: str | None) -> tuple[str | None, bool]:
+    """The run to abort, and whether its evidence is here."""
+    runs, wiring = session.wiring.runs, session.wiring
+    cloud = session.settings.platform is not Platform.LOCAL
+    run_id = run_id or next(iter(runs.ids()), None)
+    if run_id is None and cloud:
+        jobs = wiring.training.running(wiring.project)
+        run_id = wiring.router.rollout() or next((job.run_id for job in jobs), None)
+    if run_id is None:
+        return None, False
+    try:
+        return runs.called(run_id), True
+    except ConfigurationError:
+        there = cloud and (
+            wiring.router.rollout() == run_id
+            or wiring.training.find(wiring.project, run_id) is not None
+        )
+        if not there:
+            raise
+        return run_id, False
 
 
 def _touched_platform(folder: Path) -> bool:
