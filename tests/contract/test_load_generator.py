@@ -105,7 +105,7 @@ def test_answers_without_a_slot_are_counted_in_none(generator, tmp_path):
 
 @pytest.mark.parametrize("status", [204, 301, 404, 429, 503])
 def test_only_an_answer_of_2xx_is_no_error(generator, tmp_path, status):
-    raw = b"HTTP/1.1 204 No Content\r\n\r\n" if status == 204 else None
+    raw = b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n" if status == 204 else None
     with serving(lambda _: Answer(status=status, raw=raw)) as server:
         report = generator.run(Target(url=server.url), plan(duration_s=0.05), work=tmp_path)
     assert report.errors_by_kind == ([] if status == 204 else [(f"http {status}", 5)])

@@ -119,7 +119,7 @@ except ConfigurationError as error:
 """
     told = said(code)
     assert "'sagemaker.script_mode' needs a package that is not installed" in told
-    assert "pip install 'ml-pipeline[sagemaker-script]'" in told
+    assert "uv tool install '/path/to/ml-pipeline[sagemaker-script]'" in told
 
 
 def test_a_project_that_packs_too_large_is_refused_with_its_size(request_):

@@ -33,6 +33,16 @@ class ExitCode(IntEnum):
     INTERRUPTED = 130
 
 
+def installing(extra: str) -> str:
+    """The remedy for packages that are not there.
+
+    >>> installing("vertex")
+    "Install the extra from this program's clone: uv tool install '/path/to/ml-pipeline[vertex]'."
+    """
+    path = f"/path/to/ml-pipeline[{extra}]"
+    return f"Install the extra from this program's clone: uv tool install '{path}'."
+
+
 class PipelineError(Exception):
     """Something a user can mend.
 

@@ -3,7 +3,7 @@
 import logging
 import warnings
 
-from ml_pipeline.domain.errors import ConfigurationError
+from ml_pipeline.domain.errors import ConfigurationError, installing
 
 try:
     with warnings.catch_warnings():
@@ -37,7 +37,7 @@ try:
 except ImportError as error:
     raise ConfigurationError(
         f"the platform 'azureml' needs packages that are not installed ({error.name})",
-        remedy="Install them: pip install 'ml-pipeline[azureml]'.",
+        remedy=installing("azureml"),
     ) from error
 
 # Its activity log sets its own level, so it is cut off from whatever the caller shows.

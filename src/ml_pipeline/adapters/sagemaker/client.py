@@ -11,11 +11,11 @@ try:
     import botocore.exceptions as aws
     from botocore.config import Config
 except ImportError as error:
-    from ml_pipeline.domain.errors import ConfigurationError
+    from ml_pipeline.domain.errors import ConfigurationError, installing
 
     raise ConfigurationError(
         f"the platform sagemaker needs a package that is not installed: {error.name}",
-        remedy="Install it: pip install 'ml-pipeline[sagemaker]'.",
+        remedy=installing("sagemaker"),
     ) from error
 
 from ml_pipeline.domain.errors import (

@@ -15,7 +15,7 @@ import boto3
 from ml_pipeline.adapters.sagemaker.client import Clients
 from ml_pipeline.adapters.sagemaker.files import Bucket, member
 from ml_pipeline.adapters.sagemaker.orders import channel
-from ml_pipeline.domain.errors import ConfigurationError
+from ml_pipeline.domain.errors import ConfigurationError, installing
 from ml_pipeline.domain.policies.cloud_sagemaker import SageMakerPolicy
 from ml_pipeline.ports import containers
 from ml_pipeline.ports.training import TrainingRequest
@@ -145,5 +145,5 @@ def require_package() -> None:
     if found is None:
         raise ConfigurationError(
             "'sagemaker.script_mode' needs a package that is not installed: sagemaker.core",
-            remedy="Install it: pip install 'ml-pipeline[sagemaker-script]'.",
+            remedy=installing("sagemaker-script"),
         )

@@ -9,6 +9,7 @@ from ml_pipeline.domain.errors import (
     ConfigurationError,
     PlatformRefusedError,
     PlatformUnavailableError,
+    installing,
 )
 from ml_pipeline.domain.policies.cloud_vertex import VertexPolicy
 from ml_pipeline.ports.clock import Clock
@@ -27,7 +28,7 @@ try:
 except ImportError as error:
     raise ConfigurationError(
         f"the platform vertex needs Google's libraries: {error}",
-        remedy="Install them: pip install 'ml-pipeline[vertex]'.",
+        remedy=installing("vertex"),
     ) from error
 
 Answer = TypeVar("Answer")
