@@ -107,6 +107,14 @@ def test_a_model_that_harms_is_rolled_back(released):
     assert released.parts.router.rollout() is None
 
 
+def test_status_says_what_the_endpoint_gives_to_whom(released):
+    shown = released.run("status")
+    assert shown.code == 0, shown.output
+    shares = [f"{slot} {share} %" for slot, share in released.weights().items()]
+    assert f"traffic:  {', '.join(shares)}" in shown.output
+    assert f"champion: version {released.champion()}" in shown.output
+
+
 def test_what_costs_money_is_listed(released):
     listed = released.run("platform", "costs")
     assert listed.code == 0, listed.output

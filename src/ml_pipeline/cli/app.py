@@ -184,11 +184,11 @@ def rollback(
 
 
 @app.command()
-def status(source: Source = None, state: State = None, runs: Runs = None) -> int:
+def status(source: Source = None, state: State = None, runs: Runs = None, sets: Sets = None) -> int:
     """The champion, what serves, and the newest runs."""
     from ml_pipeline.cli.looking import show_status
 
-    return show_status(place_of(source, state, runs))
+    return show_status(place_of(source, state, runs, sets))
 
 
 @app.command()

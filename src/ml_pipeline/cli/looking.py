@@ -15,6 +15,7 @@ from ml_pipeline.domain.environ import harmless
 from ml_pipeline.domain.errors import ConfigurationError, DataError, ExitCode, PipelineError
 from ml_pipeline.reporting.summary import said
 from ml_pipeline.session.running import Session
+from ml_pipeline.settings import Platform
 
 _NEWEST = 10
 #: characters of a run's cause: one line of a wide terminal; all of it is in the report
@@ -27,7 +28,10 @@ def show_status(place: Place) -> int:
     settings = session.settings
     say(f"model:    {settings.model} on {settings.platform}, profile {settings.profile}")
     code = _show_champion(session)
-    show_platform(place)
+    if settings.platform is Platform.LOCAL:
+        show_platform(place)
+    else:
+        code = _show_traffic(session) or code
     runs = session.wiring.runs
     for run_id in runs.ids()[:_NEWEST]:
         say(f"run:      {run_id}  {_came_to(runs, run_id)}")
@@ -43,6 +47,20 @@ def _show_champion(session: Session) -> int:
         say(f"          {said(error.remedy)}")
         return int(error.exit_code)
     say(f"champion: {f'version {champion.version}' if champion else 'none'}")
+    return ExitCode.DONE
+
+
+def _show_traffic(session: Session) -> int:
+    """What a cloud's production endpoint gives to whom."""
+    try:
+        weights, holder = session.wiring.router.weights(), session.wiring.router.rollout()
+    except PipelineError as error:
+        say(f"traffic:  {said(str(error))}")
+        return int(error.exit_code)
+    shares = (f"{slot} {share} %" for slot, share in weights.items())
+    say(f"traffic:  {', '.join(shares) or 'nothing serves'}")
+    if holder is not None:
+        say(f"rollout:  run {holder} moves traffic, or died while it did")
     return ExitCode.DONE
 
 
