@@ -2,6 +2,7 @@
 
 from dataclasses import asdict
 from datetime import UTC, datetime
+from types import SimpleNamespace
 
 import pytest
 
@@ -10,7 +11,7 @@ from ml_pipeline.adapters.local.evidence import LocalRuns, append_journal
 from ml_pipeline.domain.errors import ConfigurationError
 from ml_pipeline.domain.evidence import StageResult, Status
 from ml_pipeline.ports.evidence import RunOptions
-from ml_pipeline.session.begun import Begun, refuse_known, refuse_mixed
+from ml_pipeline.session.begun import Begun, refuse_known, refuse_mixed, rules_of
 
 CODE, ORDER, OTHER = ("a" * 64, "b" * 64, "c" * 64)
 ASKED = RunOptions(source_digest=CODE, settings_digest=ORDER)
@@ -53,6 +54,14 @@ def test_what_changed_since_a_run_began_is_named(runs, options, rules, named):
     refuse_mixed(folder, BEGUN, ASKED, RULES)
     with pytest.raises(ConfigurationError, match=f"{named} changed since run nightly began"):
         refuse_mixed(folder, BEGUN, options, rules)
+
+
+def test_the_image_of_a_cloud_is_among_the_rules():
+    policy = SimpleNamespace(image="shop@sha256:1", training_image=None)
+    settings = SimpleNamespace(
+        platform="vertex", vertex=policy, model_dump=lambda **_: {"platform": "vertex"}
+    )
+    assert rules_of(settings) == {"platform": "vertex", "image": "shop@sha256:1"}
 
 
 @pytest.mark.parametrize("name", ["source", "settings"])

@@ -53,6 +53,14 @@ def test_rows_parted_by_another_sign_are_read_as_the_settings_say(project) -> No
     assert bad.remedy == 'Set data.separator = ";" if that parts its cells.'
 
 
+def test_an_image_that_is_named_by_a_tag_is_warned_of(project) -> None:
+    cloud = ("platform=vertex", "vertex.project=shop-123", "vertex.bucket=rows")
+    for reference, warned in (("eu/shop:1", 1), ("eu/shop@sha256:" + "0" * 64, 0)):
+        told = wrong(project, *cloud, f"vertex.image={reference}")
+        tags = [one for one in told if one[:2] == ("warn", "vertex.image")]
+        assert len(tags) == warned, told
+
+
 def test_what_is_not_well_has_a_remedy(project) -> None:
     (project / "train.py").unlink()
     (project / "requirements.txt").unlink()

@@ -86,8 +86,17 @@ def refuse_known(runs: LocalRuns, run_id: str) -> None:
 
 
 def rules_of(settings: Settings) -> dict[str, JsonValue]:
-    """What may reach users, and where: the settings' digest is of what makes a verdict only."""
-    return settings.model_dump(mode="json", include={"approval", "platform"})
+    """What may reach users, and where: the settings' digest is of what makes a verdict only.
+
+    On a cloud that is the image too, which trains and serves.
+    """
+    rules = settings.model_dump(mode="json", include={"approval", "platform"})
+    cloud = getattr(settings, settings.platform)
+    return rules | {
+        name: reference
+        for name in ("image", "training_image")
+        if (reference := getattr(cloud, name, None)) is not None
+    }
 
 
 def refuse_mixed(

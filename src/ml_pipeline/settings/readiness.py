@@ -39,6 +39,7 @@ def examine(
         yield from _data(source, sections["data"], sections.get("gate"))
     if "train" in sections:
         yield from _model(sections["train"])
+    yield from _images(sections)
 
 
 def _environment(source: Path, environment: EnvironmentPolicy) -> Finding:
@@ -120,3 +121,14 @@ def _model(train: TrainPolicy) -> Iterator[Finding]:
         message = f"{train.artifact} has an ending that nothing can load"
         remedy = f"Have training write one of {' '.join(LOADABLE)}, and set train.artifact."
         yield fail("train.artifact", message, remedy)
+
+
+def _images(sections: Mapping[str, Any]) -> Iterator[Finding]:
+    """A tag may be another image tomorrow, while the evidence still names it."""
+    platform = str(sections.get("platform", ""))
+    for key in ("image", "training_image"):
+        reference = getattr(sections.get(platform), key, None)
+        if reference is not None and "@sha256:" not in reference:
+            message = f"{reference} is a tag, which may name another image tomorrow"
+            remedy = "Name it by digest, as in REPOSITORY@sha256:…; publish-image prints it."
+            yield warn(f"{platform}.{key}", message, remedy)
