@@ -310,7 +310,11 @@ def test_an_unknown_drill_is_refused(world):
         world.production.deploy("c5", version, package, chaos="sharks=1")
 
 
-def test_a_body_the_model_server_refuses_is_no_error_of_the_model(world):
+def test_a_body_the_model_server_refuses_is_counted_apart_and_no_error_of_the_model(world):
+    start = world.clock.now()
+    world.send(2)
+    taken = complete(world, "c1", start, world.clock.now())
+    assert (taken.requests, taken.refused) == (2, 0)
     world.deploy("c6", status=400)
     world.router.set_weights({"c1": 0, "c6": 100})
     start = world.clock.now()
@@ -318,7 +322,7 @@ def test_a_body_the_model_server_refuses_is_no_error_of_the_model(world):
     seen = complete(world, "c6", start, world.clock.now())
     world.router.set_weights({"c1": 100})
     world.production.remove("c6")
-    assert (seen.requests, seen.errors) == (0, 0)
+    assert (seen.requests, seen.errors, seen.refused) == (0, 0, 3)
 
 
 def test_metrics_of_a_platform_that_is_gone_are_unavailable_not_empty(world, tmp_path):

@@ -24,14 +24,15 @@ if TYPE_CHECKING:
 
 _NAMESPACE = "Microsoft.MachineLearningServices/workspaces/onlineEndpoints"
 _REQUESTS, _P99 = "RequestsPerMinute", "RequestLatency_P99"
-_SERVED, _FAILED = "2xx", "5xx"
+_SERVED, _FAILED, _REFUSED = "2xx", "5xx", "4xx"
 
 
 class AzuremlTraffic:
     """Speaks `ports.serving.TrafficMetrics`.
 
     Azure counts no requests slower than a limit, so `slow` is None; `p99_ms` is the largest of
-    the minutes', which the window's own cannot exceed. 4xx is the client's fault and no request.
+    the minutes', which the window's own cannot exceed. 4xx is the
+    client's fault and no request, but `refused`.
     """
 
     def __init__(self, endpoint: Endpoint) -> None:
@@ -46,13 +47,13 @@ class AzuremlTraffic:
             )
         as_of = self._complete()
         split = f"deployment eq '{deployment_of(slot)}' and statusCodeClass eq '*'"
-        counted = dict.fromkeys((_SERVED, _FAILED), 0)
+        counted = dict.fromkeys((_SERVED, _FAILED, _REFUSED), 0)
         for kind, value in self._points(_REQUESTS, split, start, end):
             if kind in counted:
                 counted[kind] += round(value)
         only = f"deployment eq '{deployment_of(slot)}'"
         slowest = [value for _, value in self._points(_P99, only, start, end)]
-        requests = sum(counted.values())
+        requests = counted[_SERVED] + counted[_FAILED]
         return Window(
             slot=slot,
             start=start,
@@ -62,6 +63,7 @@ class AzuremlTraffic:
             slow=None,
             p99_ms=max(slowest) if slowest and requests else None,
             as_of=as_of,
+            refused=counted[_REFUSED],
         )
 
     def _complete(self) -> datetime:

@@ -57,6 +57,7 @@ class SageMakerTraffic:
             slow=round(sum(found["slow"])),
             p99_ms=max(found["p99"]) / _MICRO if found["p99"] else None,
             as_of=complete,
+            refused=round(refused),
         )
 
     def _asked(

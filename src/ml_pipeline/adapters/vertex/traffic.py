@@ -27,7 +27,8 @@ class VertexTraffic:
     Vertex AI writes what happened in a period as one sample at its end. A sample belongs to the
     window its end lies in, so that windows side by side neither overlap nor leave gaps; a window
     begins up to one period late and ends up to one period early. Answers with 4xx are the
-    client's own fault and no request here, but for 429, which is too few machines.
+    client's own fault and no request here but `refused`, except for 429, which is too few
+    machines.
 
     Args:
         endpoint: production.
@@ -72,6 +73,7 @@ class VertexTraffic:
             slow=latencies.slow(slow_ms) if latencies and measured else None,
             p99_ms=latencies.quantile_ms(0.99) if latencies and measured else None,
             as_of=min(complete, end),
+            refused=sum(codes.values()) - good - errors,
         )
 
     def _series(self, metric: str, deployed: str, start: datetime, end: datetime) -> Sequence[Any]:
