@@ -96,6 +96,7 @@ def abort(session: Session, run_id: str | None) -> list[str]:
             staging_host=session.wiring.staging_host,
             bundles=session.wiring.bundles,
             clock=session.clock,
+            health_limit_s=session.settings.staging.health_time_limit_s,
         )
     append_journal(folder, session.clock, RUN_ABORTED, done=list(done))
     if not (folder / "run.json").is_file():
@@ -164,6 +165,7 @@ def roll_back(session: Session, reason: str) -> str:
         production_host=host,
         bundles=wiring.bundles,
         clock=session.clock,
+        health_limit_s=session.settings.staging.health_time_limit_s,
     )
     told = f"version {target.version} serves again instead of version {champion.version}"
     append_journal(folder, session.clock, ROLLBACK_FINISHED, message=told)

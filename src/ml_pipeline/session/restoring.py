@@ -19,8 +19,6 @@ from ml_pipeline.ports.registry import (
 from ml_pipeline.ports.serving import ModelHost, TrafficRouter, deploy_and_wait
 from ml_pipeline.ports.training import JobState, TrainingPlatform, cancel_and_see
 
-_HEALTH_LIMIT_S = 120
-
 
 def cancel_training(
     project: str, run_id: str, *, platform: TrainingPlatform, clock: Clock
@@ -45,8 +43,12 @@ def restore_traffic(  # noqa: PLR0913 - the ports it puts in order
     staging_host: ModelHost,
     bundles: Bundles,
     clock: Clock,
+    health_limit_s: float,
 ) -> list[str]:
-    """Give the registry's champion all traffic and take everything else away."""
+    """Give the registry's champion all traffic and take everything else away.
+
+    One that has to be deployed again must answer within `health_limit_s` seconds.
+    """
     done: list[str] = []
     champion = registry.champion(model)
     if champion is None and any(router.weights().values()):
@@ -58,7 +60,7 @@ def restore_traffic(  # noqa: PLR0913 - the ports it puts in order
     if champion is None:
         done.append("there is no champion, and nothing serves")
     else:
-        slot = _deployed(champion, production_host, bundles, clock)
+        slot = _deployed(champion, production_host, bundles, clock, health_limit_s)
         router.set_weights({slot: 100})
         done.append(f"all traffic goes to {slot}")
     holder = router.rollout()
@@ -111,16 +113,22 @@ def roll_back(  # noqa: PLR0913 - the ports it puts in order
     production_host: ModelHost,
     bundles: Bundles,
     clock: Clock,
+    health_limit_s: float,
 ) -> None:
-    """Give traffic and alias of `champion` back to `target`, which served before."""
-    slot = _deployed(target, production_host, bundles, clock)
+    """Give traffic and alias of `champion` back to `target`, which served before.
+
+    One that has to be deployed again must answer within `health_limit_s` seconds.
+    """
+    slot = _deployed(target, production_host, bundles, clock, health_limit_s)
     router.set_weights({slot: 100})
     registry.set_alias(target.model, CHAMPION, target.version)
     registry.tag(champion.model, champion.version, {WITHDRAWN_AT: clock.now().isoformat()})
 
 
-def _deployed(version: ModelVersion, host: ModelHost, bundles: Bundles, clock: Clock) -> str:
+def _deployed(
+    version: ModelVersion, host: ModelHost, bundles: Bundles, clock: Clock, health_limit_s: float
+) -> str:
     slot = slot_of(version.version)
     package: Path = bundles.folder(version) / PACKAGE
-    deploy_and_wait(host, slot, version, package, clock=clock, time_limit_s=_HEALTH_LIMIT_S)
+    deploy_and_wait(host, slot, version, package, clock=clock, time_limit_s=health_limit_s)
     return slot
