@@ -59,6 +59,14 @@ def test_a_refusal_is_said_with_the_roles_to_give(case):
     assert case.emulator.jobs == {}
 
 
+def test_a_champion_nobody_may_read_is_not_no_champion(case):
+    registry = case.parts().registry
+    assert registry.champion("eta") is None
+    case.emulator.fault("GET .*/models", 403, times=99)
+    with pytest.raises(PlatformRefusedError, match="not allowed"):
+        registry.champion("eta")
+
+
 def test_a_workspace_that_is_not_there_is_a_refusal(case):
     case.emulator.fault("GET .*/datastores/", 404)
     with pytest.raises(PlatformRefusedError, match="no such thing"):

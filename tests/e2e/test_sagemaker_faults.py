@@ -100,6 +100,16 @@ def test_a_missing_permission_names_the_page_that_lists_it(case):
     assert "docs/sagemaker.md" in refused.value.remedy
 
 
+def test_a_champion_nobody_may_read_is_not_no_champion(case):
+    """AWS words some refusals as an absence."""
+    registry = parts_on(case.emulator.url).registry
+    assert registry.champion("m") is None
+    case.emulator.faults({"kind": "403", "operation": "ListModelPackages", "times": 99})
+    with pytest.raises(PlatformRefusedError, match="does not exist") as refused:
+        registry.champion("m")
+    assert "docs/sagemaker.md" in refused.value.remedy
+
+
 def test_a_job_that_aws_fails_says_why(case):
     case.emulator.faults({"kind": "job-failed"})
     platform = case.platform()

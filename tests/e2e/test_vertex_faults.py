@@ -11,7 +11,7 @@ from ml_pipeline.domain.errors import (
 )
 from ml_pipeline.ports.registry import CHAMPION
 from ml_pipeline.ports.training import JobState
-from tests.emulators.vertex_cases import VertexTrainingCase, VertexWorld
+from tests.emulators.vertex_cases import VertexTrainingCase, VertexWorld, parts_of
 from tests.fakes.platforms import eventually, taken_over
 
 pytestmark = pytest.mark.e2e
@@ -54,6 +54,14 @@ def test_a_refusal_is_said_at_once_and_leaves_no_job(case, code):
         case.platform().submit(case.request())
     assert calls(case, "CreateCustomJob") == 1
     assert case.platform().find("shop", "run-1") is None
+
+
+def test_a_champion_nobody_may_read_is_not_no_champion(case):
+    registry = parts_of(case.emulator, case.folder).registry
+    assert registry.champion("eta") is None
+    case.emulator.faults.add("GetModel", code="PERMISSION_DENIED", times=99)
+    with pytest.raises(PlatformRefusedError):
+        registry.champion("eta")
 
 
 def test_a_project_that_is_not_there_is_refused(case):

@@ -41,7 +41,7 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 from werkzeug.wrappers import Request, Response
 
 _REFUSALS = {
-    "403": ("AccessDeniedException", "not authorized to perform {}", 403),
+    "403": ("AccessDeniedException", "not authorized to perform {}: it does not exist here", 403),
     "404": ("ResourceNotFound", "Requested resource not found.", 404),
     "quota": (
         "ResourceLimitExceeded",

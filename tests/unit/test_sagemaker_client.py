@@ -97,3 +97,31 @@ def test_what_is_absent_is_told_from_other_validation():
     assert isinstance(came, AbsentError)
     came, _ = tried(refusal("ValidationException", 400, "1 validation error"))
     assert not isinstance(came, AbsentError)
+
+
+#: IAM's sentence for a resource of another region, shortened; it is a refusal and no "none".
+DENIED = "not authorized to perform it: the resource does not exist in this Region"
+
+
+@pytest.mark.parametrize(
+    ("code", "status"),
+    [("AccessDeniedException", 403), ("AccessDeniedException", 400), ("403", 403), ("X", 401)],
+)
+def test_what_is_not_allowed_is_never_absent_whatever_its_words(code, status):
+    came, waits = tried(refusal(code, status, DENIED))
+    assert isinstance(came, PlatformRefusedError)
+    assert not isinstance(came, AbsentError)
+    assert "docs/sagemaker.md" in came.remedy
+    assert waits == []
+
+
+@pytest.mark.parametrize("code", ["ConflictException", "ResourceLimitExceeded"])
+def test_words_make_only_a_validation_error_absent(code):
+    came, _ = tried(refusal(code, 400, "The role of it does not exist."))
+    assert not isinstance(came, AbsentError)
+
+
+@pytest.mark.parametrize("code", ["ValidationException", "ValidationError"])
+def test_a_validation_error_that_says_so_is_absent(code):
+    came, _ = tried(refusal(code, 400, "Model package group x does not exist."))
+    assert isinstance(came, AbsentError)

@@ -64,6 +64,7 @@ _BUSY = {
     "ServiceUnavailable",
 }
 _ABSENT = {"NoSuchKey", "404", "ResourceNotFound", "ResourceNotFoundException", "NoSuchBucket"}
+_INVALID = {"ValidationException", "ValidationError"}
 
 
 class Clients:
@@ -205,18 +206,21 @@ def _named(error: aws.ClientError, operation: str) -> PipelineError:
         return PlatformRefusedError(
             told, remedy="Get fresh credentials, then `ml-pipeline resume`."
         )
-    if _code(error) in _ABSENT or _status(error) == 404 or _says_absent(said):
-        return AbsentError(told, remedy="Check the name, the region and the account.")
+    # before anything that could read it as "none": IAM's own sentences speak of what is not there
     if _status(error) in {401, 403} or "AccessDenied" in _code(error):
         return PlatformRefusedError(
             told, remedy="Allow it in the role's policy: docs/sagemaker.md lists every action."
         )
+    if _code(error) in _ABSENT or _status(error) == 404 or _says_absent(error):
+        return AbsentError(told, remedy="Check the name, the region and the account.")
     return PlatformRefusedError(told, remedy="Correct what it names and run again.")
 
 
-def _says_absent(said: str) -> bool:
-    """SageMaker has no code of its own for what is not there: ValidationException says so."""
-    low = said.lower()
+def _says_absent(error: aws.ClientError) -> bool:
+    """SageMaker has no code of its own for what is not there: a validation error says so."""
+    if _code(error) not in _INVALID:
+        return False
+    low = str(error.response["Error"].get("Message", "")).lower()
     return any(
         words in low for words in ("could not find", "not found", "does not exist", "not exist")
     )
