@@ -15,6 +15,8 @@ from pathlib import Path
 
 import psutil
 
+from tests.emulators.project_image import started
+
 KEPT = ("PATH", "HOME", "LANG", "TMPDIR", "SSL_CERT_FILE", "UV_CACHE_DIR")
 
 
@@ -81,8 +83,7 @@ def job_program(body: dict, image: Image, folders: dict[str, Path], home: Path, 
     for name, place in folders.items():
         for kind in ("inputs", "outputs"):
             command = command.replace(f"${{{{{kind}.{name}}}}}", str(place))
-    words = shlex.split(command)
-    assert words[0] == "python", f"an image starts python, not {words[0]}"
+    argv = started(shlex.split(command))
     variables = {
         **(body["properties"].get("environmentVariables") or {}),
         "AZUREML_RUN_ID": home.name,
@@ -92,7 +93,7 @@ def job_program(body: dict, image: Image, folders: dict[str, Path], home: Path, 
         **mlflow,
     }
     home.mkdir(parents=True, exist_ok=True)
-    return Program([sys.executable, *words[1:]], environment(variables), home, home / "log.txt")
+    return Program(argv, environment(variables), home, home / "log.txt")
 
 
 def server_program(body: dict, image: Image, model: Path, home: Path) -> Program:

@@ -7,6 +7,7 @@ from typing import Any
 from google.cloud.aiplatform_v1 import types
 from google.rpc import status_pb2
 
+from tests.emulators.project_image import started
 from tests.emulators.vertex_programs import Program, container_env
 from tests.emulators.vertex_rules import RefusedError, fits, now
 
@@ -100,7 +101,7 @@ class Jobs:
             "ML_PIPELINE_SOURCE": str(image),
             "ML_PIPELINE_PROJECT_ENV": str(self.world.project_env),
         }
-        argv = [*spec.command, *spec.args]
+        argv = started([*spec.command, *spec.args])
         program = Program(argv, cwd=Path(image), env=container_env(self.world.store, env))
         limit_s = job.job_spec.scheduling.timeout.total_seconds()
         begun = self.world.now()

@@ -10,6 +10,8 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
+from tests.emulators.project_image import started
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -25,7 +27,6 @@ class Program:
     def __init__(self, argv: list[str], *, cwd: Path, env: dict[str, str]) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="vertex-"))
         self.log = self.folder / "log"
-        argv = [sys.executable, *argv[1:]] if argv[0] == "python" else argv
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
                 argv, cwd=cwd, env=env, stdin=subprocess.DEVNULL, stdout=log,
@@ -59,10 +60,11 @@ class ModelServer(Program):
         told = ["--port", "0", "--ready-file", str(self.ready), "--chaos", chaos, "--drain-s", "1"]
         if server:
             package = store / model.artifact_uri.removeprefix("gs://")
-            argv = ["python", server, "--package", str(package), *told]
+            argv = [sys.executable, server, "--package", str(package), *told]
             argv += ["--slot", deployed.display_name, "--version", deployed.model_version_id]
         else:
-            argv = [*spec.command, *spec.args, "--host", "127.0.0.1", *told]
+            words = [*spec.command, *spec.args]
+            argv = started(words, ["--host", "127.0.0.1", *told])
         given = {one.name: one.value for one in spec.env}
         env = {
             **given,

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from ml_pipeline.containers.bench import SECRETS
-from ml_pipeline.entry import layouts
+from ml_pipeline.domain import cloud_image
 from tests.fakes.recording_session import PROJECT, Recipe, Session, call, decode, given, parent
 
 FILES = {
@@ -49,17 +49,30 @@ def test_the_image_is_what_every_cloud_starts(built: Any) -> None:
     assert [argv[i + 1] for i, word in enumerate(argv) if word == "--extra"] == ["container"]
 
 
+def test_adapters_start_the_image_by_the_path_the_recipe_gives_its_python(built: Any) -> None:
+    """Its PATH finds the base image's Python, which has nothing of the pipeline."""
+    from ml_pipeline.adapters.azureml import training as azureml
+    from ml_pipeline.adapters.vertex import registry, training
+
+    entry = built().all("withEntrypoint")[-1]["args"]
+    assert azureml._COMMAND.split()[:4] == [*entry, "train"]
+    assert [*entry, "train"] == training._COMMAND
+    assert [*entry, "serve"] == registry._COMMAND
+
+
 def test_the_project_and_its_environment_are_where_the_entry_program_looks(built: Any) -> None:
     image = built()
     assert _project(image)
-    assert layouts.PROJECT == "/opt/project"
+    assert cloud_image.PROJECT == "/opt/project"
     (link,) = image.all("withSymlink")
-    assert link["linkName"] == layouts.PROJECT_ENV
+    assert link["linkName"] == cloud_image.PROJECT_ENV
     assert link["target"] == "/opt/project-state/envs/0a1b2c/venv"
     made = _environment(image)
     (argv,) = made.commands()
     assert argv == ["prepare", "--source", ".", "--state", "/opt/project-state"]
-    assert made.all("withWorkdir")[-1]["path"] == layouts.PROJECT, "it names folders by their path"
+    assert made.all("withWorkdir")[-1]["path"] == cloud_image.PROJECT, (
+        "it names folders by their path"
+    )
     (kept,) = [one["path"] for one in image.all("withDirectory") if one["path"].endswith("/envs")]
     assert made.steps[-1] == ("directory", {"path": kept}), "it works only where it was made"
 

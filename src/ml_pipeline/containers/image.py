@@ -10,19 +10,19 @@ from importlib.metadata import metadata
 import dagger
 from dagger import dag
 
+from ml_pipeline.domain.cloud_image import HOME, PYTHON
+
 #: Everything below is built on it, unless `--base-image` names another one with Python >= 3.11.
 BASE_IMAGE = "python:3.13-slim"
 #: What the pipeline's own package can be installed with, among it one extra a platform.
 _EXTRAS = frozenset(metadata("ml-pipeline").get_all("Provides-Extra") or ())
 
-_HOME = "/opt/ml-pipeline"
-PYTHON = f"{_HOME}/bin/python"
 _CODE = "/opt/pipeline"
 _INSTALL = "/opt/install.py"
 #: Where uv keeps what it downloaded.
 UV_CACHE = "/var/cache/uv"
 #: The pipeline's command in every image.
-PROGRAM = f"{_HOME}/bin/ml-pipeline"
+PROGRAM = f"{HOME}/bin/ml-pipeline"
 
 
 def extras(stage_extra: str, platform: str) -> tuple[str, ...]:
@@ -54,7 +54,7 @@ def pipeline_image(
     program = code.file("src/ml_pipeline/containers/install.py")
     image = dag.container().from_(base_image).with_file(_INSTALL, program)
     image = _reaching_an_index(image, index)
-    image = _installed(image, "Python's venv", "python", "-m", "venv", _HOME)
+    image = _installed(image, "Python's venv", "python", "-m", "venv", HOME)
     image = _installed(image, "uv", PYTHON, "-m", "pip", "install", "uv")
     if wanted != ("core",):
         image = image.with_exec(["python", _INSTALL, "--compiler"])

@@ -4,16 +4,16 @@ import dagger
 from dagger import dag
 
 from ml_pipeline.containers.bench import LEFT_OUT, Bench, Uses, volume
-from ml_pipeline.containers.image import PROGRAM, PYTHON, UV_CACHE, pipeline_image
+from ml_pipeline.containers.image import PROGRAM, UV_CACHE, pipeline_image
 from ml_pipeline.containers.project import Names, names_of
+from ml_pipeline.domain.cloud_image import ENTRY, PROJECT, PROJECT_ENV
 
 #: Files that say what a project needs; only an edit to one of these makes its environment again.
 DECLARE = [
     "**/*.toml", "**/*.lock", "**/*.txt", "**/*.cfg", "**/*.in", "**/*.pip", "**/setup.py",
     "**/.python-version",
 ]  # fmt: skip
-PROJECT, PROJECT_ENV, _MADE = "/opt/project", "/opt/project-env", "/opt/project-state"
-ENTRY = [PYTHON, "-m", "ml_pipeline.entry"]
+_MADE = "/opt/project-state"
 
 
 async def project_image(bench: Bench) -> dagger.Container:
@@ -31,7 +31,7 @@ async def project_image(bench: Bench) -> dagger.Container:
         box.with_directory(f"{_MADE}/envs", made)
         .with_symlink(f"{_MADE}/envs/{key}/venv", PROJECT_ENV)
         .with_directory(PROJECT, code)
-        .with_entrypoint(ENTRY)
+        .with_entrypoint(list(ENTRY))
         .without_default_args()
     )
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from ml_pipeline.domain.cloud_image import PROJECT
 from ml_pipeline.domain.errors import ConfigurationError
 from ml_pipeline.ports import containers as told
 
@@ -23,8 +24,6 @@ class Layout(StrEnum):
     VERTEX = "vertex"
 
 
-#: Where the image has the project's code, and the environment its training runs in.
-PROJECT, PROJECT_ENV = "/opt/project", "/opt/project-env"
 _OPT_ML = Path("/opt/ml")
 _TRAINING_MARKS = {
     Layout.VERTEX: ("AIP_MODEL_DIR", "CLOUD_ML_JOB_ID"),

@@ -14,12 +14,13 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from ml_pipeline.domain.cloud_image import PROJECT_ENV
 from ml_pipeline.domain.commands import fill, hyperparameter_words
 from ml_pipeline.domain.errors import DataError, ExitCode, PipelineError
 from ml_pipeline.domain.reported_metrics import reported_metrics
 from ml_pipeline.entry import moving, tracking
 from ml_pipeline.entry.child import Ended, run_to_end
-from ml_pipeline.entry.layouts import PROJECT_ENV, Layout, TrainingPlaces, training_places
+from ml_pipeline.entry.layouts import Layout, TrainingPlaces, training_places
 from ml_pipeline.ports import containers as told
 from ml_pipeline.ports.training_output import (
     NOTHING,

@@ -10,6 +10,7 @@ from ml_pipeline.adapters.azureml import sdk
 from ml_pipeline.adapters.azureml.artifacts import AzuremlArtifacts
 from ml_pipeline.adapters.azureml.client import AbsentError, Workspace
 from ml_pipeline.adapters.azureml.states import JOB_STATES, known
+from ml_pipeline.domain.cloud_image import ENTRY
 from ml_pipeline.domain.errors import DataError, PlatformRefusedError
 from ml_pipeline.domain.identifiers import checked_run_id
 from ml_pipeline.domain.reported_metrics import reported_metrics
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
 PLATFORM = "azureml"
 #: Parts of a name are lower case letters, digits and hyphens, so `_` keeps them apart.
 _NAME = re.compile(r"^([a-z0-9-]+)_([a-z0-9-]+)_([1-9][0-9]*)$")
-#: The image holds the project's code; see docs/containers.md.
-_COMMAND = "python -m ml_pipeline.entry.train --data ${{inputs.data}} --output ${{outputs.output}}"
+#: A shell's words; see docs/containers.md.
+_COMMAND = f"{' '.join(ENTRY)} train --data ${{{{inputs.data}}}} --output ${{{{outputs.output}}}}"
 #: How much longer than our own limit the service lets a job run, when nobody watches it any more.
 _GRACE_S = 300
 _ARTIFACT = "ml_pipeline_artifact"

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, FiniteFloat, ValidationError
 from ml_pipeline.adapters.vertex.client import Clients
 from ml_pipeline.adapters.vertex.names import resource_id
 from ml_pipeline.adapters.vertex.storage import Bucket, digest_of
+from ml_pipeline.domain.cloud_image import ENTRY
 from ml_pipeline.domain.errors import DataError, PlatformRefusedError, PlatformUnavailableError
 from ml_pipeline.domain.stored_metrics import finite
 from ml_pipeline.ports import containers as told
@@ -21,6 +22,7 @@ from ml_pipeline.ports.registry import CHAMPION, PACKAGE, ModelRegistry, ModelVe
 
 #: The platform's own alias, which one version always has.
 _DEFAULT = "default"
+_COMMAND = [*ENTRY, "serve"]
 _PORT = 8080
 
 
@@ -222,7 +224,7 @@ class VertexRegistry:
             artifact_uri=f"{uri}/{PACKAGE}",
             container_spec=types.ModelContainerSpec(
                 image_uri=self._clients.policy.image,
-                command=["python", "-m", "ml_pipeline.entry.serve"],
+                command=_COMMAND,
                 env=[types.EnvVar(name=told.TRUSTED_TYPES, value=trusted)],
                 ports=[types.Port(container_port=_PORT)],
                 predict_route="/invocations",

@@ -11,6 +11,7 @@ from ml_pipeline.adapters.vertex.artifacts import VertexArtifacts
 from ml_pipeline.adapters.vertex.client import Clients
 from ml_pipeline.adapters.vertex.states import state_of
 from ml_pipeline.adapters.vertex.storage import Bucket
+from ml_pipeline.domain.cloud_image import ENTRY
 from ml_pipeline.domain.errors import DataError, PlatformRefusedError
 from ml_pipeline.domain.identifiers import checked_run_id
 from ml_pipeline.domain.reported_metrics import reported_metrics
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 PLATFORM = "vertex"
 #: What a job carries, and is found by.
 PROJECT, RUN, ATTEMPT = "ml_pipeline_project", "ml_pipeline_run", "ml_pipeline_attempt"
+_COMMAND = [*ENTRY, "train"]
 _TAIL_LINES = 20
 
 
@@ -163,7 +165,7 @@ class VertexTraining:
             replica_count=policy.machine_count,
             container_spec=types.ContainerSpec(
                 image_uri=policy.image,
-                command=["python", "-m", "ml_pipeline.entry.train"],
+                command=_COMMAND,
                 env=[types.EnvVar(name=name, value=value) for name, value in environ.items()],
             ),
         )
