@@ -104,7 +104,8 @@ def server_program(body: dict, image: Image, model: Path, home: Path) -> Program
     ready.unlink(missing_ok=True)
     options = ["--port", "0", "--ready-file", str(ready)]
     if image.server is None:
-        argv = [sys.executable, "-m", "ml_pipeline.entry.serve", *options, "--host", "127.0.0.1"]
+        # Azure starts the image's entry point; the options are this emulator's, for its port
+        argv = started((), [*options, "--host", "127.0.0.1"])
         variables["AZUREML_MODEL_DIR"] = str(model)
     else:
         package = model / "package" if (model / "package").is_dir() else model

@@ -6,7 +6,7 @@ import pytest
 
 from ml_pipeline.domain.errors import ConfigurationError
 from ml_pipeline.domain.policies.training import HyperparameterStyle
-from ml_pipeline.entry.layouts import Layout, serving_places, training_places
+from ml_pipeline.entry.layouts import Layout, program_of, serving_places, training_places
 from ml_pipeline.ports.containers import (
     COMMAND,
     HYPERPARAMETERS,
@@ -34,6 +34,23 @@ PLACES = {"data": "/in", "output": "/out"}
 )
 def test_a_training_knows_its_cloud_by_the_clouds_own_variables(environ, layout):
     assert training_places(environ, **PLACES).layout is layout
+
+
+@pytest.mark.parametrize(
+    ("marks", "program"),
+    [
+        ({"AZUREML_MODEL_DIR": "/m"}, "serve"),
+        ({"AZUREML_MODEL_DIR": "/m", "AZUREML_ARM_WORKSPACE_NAME": "w"}, "serve"),
+        ({"AIP_STORAGE_URI": "gs://b/m", "AIP_HTTP_PORT": "8080"}, "serve"),
+        ({"AZUREML_RUN_ID": "j", "AZUREML_ARM_WORKSPACE_NAME": "w"}, "train"),
+        ({"AIP_MODEL_DIR": "gs://b/m", "CLOUD_ML_JOB_ID": "1"}, "train"),
+        ({"SM_MODEL_DIR": "/opt/ml/model"}, None),
+        ({"ML_PIPELINE_LAYOUT": "azureml"}, None),
+    ],
+)
+def test_what_a_container_is_for_is_known_by_variables_of_one_kind_only(marks, program):
+    """SageMaker sets its own for both, and says `train` or `serve`."""
+    assert program_of(marks) == program
 
 
 def test_sagemakers_tree_is_enough_to_know_it(tmp_path):

@@ -123,12 +123,33 @@ def test_of_two_packages_none_is_chosen(bundle, tmp_path):
         package_below(tmp_path / "both")
 
 
-def test_the_first_word_is_train_or_serve():
-    program = [sys.executable, "-m", "ml_pipeline.entry"]
-    for words in ([], ["tarin"]):
-        done = subprocess.run([*program, *words], capture_output=True, text=True, check=False)
-        assert done.returncode == 4
-        assert "train or serve" in done.stderr
+PROGRAM = [sys.executable, "-m", "ml_pipeline.entry"]
+
+
+@pytest.mark.parametrize("words", [[], ["tarin"], ["--port", "0"]])
+def test_the_first_word_is_train_or_serve_where_no_cloud_says_it(words):
+    done = subprocess.run(
+        [*PROGRAM, *words], env=caller(), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 4
+    assert "train or serve" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("marks", "said"),
+    [
+        ({"AZUREML_MODEL_DIR": "/absent"}, "there is nothing at /absent"),
+        ({"AZUREML_RUN_ID": "job-1"}, "ML_PIPELINE_OUTPUT is not set"),
+    ],
+)
+def test_without_a_word_the_clouds_own_marks_choose_the_program(marks, said):
+    """Azure ML starts a deployment's image by its entry point and gives no word."""
+    done = subprocess.run(
+        PROGRAM, env={**caller(), "ML_PIPELINE_LAYOUT": "azureml", **marks},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert said in done.stderr
+    assert "train or serve" not in done.stderr
 
 
 #: Stands in front of every import and lets nothing through that the image would not hold.

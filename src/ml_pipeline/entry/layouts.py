@@ -35,6 +35,11 @@ _SERVING_MARKS = {
     Layout.AZUREML: ("AZUREML_MODEL_DIR",),
     Layout.SAGEMAKER: ("SAGEMAKER_BIND_TO_PORT", "SAGEMAKER_CONTAINER_LOG_LEVEL", "SM_MODEL_DIR"),
 }
+#: Of all marks those that a cloud sets for one kind of container only.
+_PROGRAM_MARKS = {
+    "serve": ("AZUREML_MODEL_DIR", "AIP_STORAGE_URI", "AIP_HTTP_PORT"),
+    "train": ("AZUREML_RUN_ID", "AIP_MODEL_DIR", "CLOUD_ML_JOB_ID"),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +70,15 @@ class ServingPlaces:
     routes: Mapping[str, str]
     slot: str
     version: str
+
+
+def program_of(environ: Mapping[str, str]) -> str | None:
+    """What a container is for that was given no word, `serve` or `train`; None when nothing says.
+
+    A container with a model to serve serves, whatever else is told of a job.
+    """
+    found = (one for one, marks in _PROGRAM_MARKS.items() if any(m in environ for m in marks))
+    return next(found, None)
 
 
 def training_places(
