@@ -168,6 +168,27 @@ def test_an_endpoint_that_cannot_be_made_says_why_and_goes(world):
     assert world.emulator.told()["endpoints"] == ["m-production"]
 
 
+@pytest.mark.parametrize("again", ["new", "mended"])
+def test_an_endpoint_that_could_not_be_made_is_made_by_the_next_deployment(world, again):
+    world.emulator.faults({"kind": "endpoint-failed"})
+    world.staging.deploy("staging", *world.version("new"))
+    assert eventually(lambda: "provision capacity" in world.staging.failure("staging"))
+    world.staging.deploy("staging", *world.version(again))
+    assert eventually(lambda: world.staging.health("staging"))
+    told = world.emulator.told()
+    assert (len(told["configs"]), len(told["models"])) == (2, 2)  # of staging and production
+
+
+def test_an_endpoint_out_of_service_comes_back_with_its_champion(world):
+    world.emulator.ask("stop", "m-production")
+    assert not world.production.health("v1")
+    world.production.deploy("v2", *world.version("new", predicts=2.0))
+    assert eventually(lambda: world.production.health("v2"))
+    assert {one.slot for one in world.production.list()} == {"v1", "v2"}
+    assert world.router.weights() == {"v1": 100}
+    assert world.send()[0].json()["predictions"] == [1.0]
+
+
 def test_a_change_of_production_that_fails_leaves_the_champion_alone(world):
     world.emulator.faults({"kind": "endpoint-failed"})
     version, package = world.version("new", predicts=2.0)

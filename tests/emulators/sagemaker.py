@@ -178,6 +178,8 @@ class Emulator:
                 account.faults[:] = request.get_json()
             elif path == "drills":
                 account.drills.update(request.get_json())
+            elif path == "stop":
+                account.endpoints[request.get_json()].stop()
             elif path == "reset":
                 self._reset()
             elif path == "settings":

@@ -283,6 +283,12 @@ class Endpoint:
 
         threading.Thread(target=later, daemon=True).start()
 
+    def stop(self):
+        """Out of service, as when no instance of it can be had any more."""
+        self.status = "OutOfService"
+        for one in self.variants.values():
+            one.instances = 0
+
     def vanish(self):
         self.account.wait()
         for one in self.variants.values():

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -123,13 +123,19 @@ class Endpoint:
         return found
 
     def apply(self, variants: Sequence[Variant], found: Seen | None) -> None:
-        """Give the endpoint these variants and no others; waits for nothing."""
+        """Give the endpoint these variants and no others; waits for nothing but a removal."""
+        dead = found is not None and found.status in {"Failed", "OutOfService"}
+        if dead:
+            # what does not serve has no instances to count: it starts with those of the settings
+            instances = self.policy.serving_instance_count
+            variants = [replace(one, instances=one.instances or instances) for one in variants]
         config = self._config(variants)
-        if found is not None and found.status in {"Failed", "OutOfService"}:
+        if dead:
             # nothing but its removal is allowed in these states
-            self.delete()
+            self._remove(keep=config)
             found = None
-        self._sweep(keep=config, found=found)
+        else:
+            self._sweep(keep=config, found=found)
         if found is None:
             self._call(
                 "create_endpoint", EndpointName=self.name, EndpointConfigName=config,
@@ -144,9 +150,13 @@ class Endpoint:
 
     def delete(self) -> None:
         """Take the endpoint away with everything that belongs to it, and see that it is gone."""
+        self._remove(keep="")
+
+    def _remove(self, *, keep: str) -> None:
+        """Take it away, but for a configuration that is still to be used, and its models."""
         self._call("delete_endpoint", EndpointName=self.name)
         self.settled()
-        self._sweep(keep="", found=None)
+        self._sweep(keep=keep, found=None)
         self._alarms.remove_all()
 
     def weigh(self, weights: Mapping[str, int], found: Seen) -> None:
