@@ -3,6 +3,7 @@
 import pytest
 
 from ml_pipeline.adapters.azureml import client
+from ml_pipeline.adapters.local.clock import HostClock
 from ml_pipeline.domain.errors import (
     DataError,
     ExitCode,
@@ -18,6 +19,17 @@ from tests.fakes.processes import eventually
 from tests.fakes.projects import write_files
 
 pytestmark = [pytest.mark.e2e]
+
+
+class Waits(HostClock):
+    """Waits are told and not waited."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.paused: list[float] = []
+
+    def pause(self, seconds: float) -> None:
+        self.paused.append(seconds)
 
 
 @pytest.fixture(autouse=True)
@@ -77,6 +89,15 @@ def test_too_many_requests_are_asked_again_when_the_platform_says(case):
     fault = case.emulator.fault("GET .*/jobs", 429, headers={"Retry-After": "1"})
     assert case.platform().last_submitted("shop") is None
     assert fault.seen == 1
+
+
+def test_nobody_waits_longer_than_a_minute_whatever_the_platform_asks(case):
+    """A wait is heard by nobody: neither by Ctrl-C nor by a time limit."""
+    clock = Waits()
+    case.emulator.fault("GET .*/jobs", 429, headers={"Retry-After": "9999"}, times=100)
+    with pytest.raises(PlatformUnavailableError):
+        case.parts(clock=clock).training.last_submitted("shop")
+    assert clock.paused == [60.0] * 3
 
 
 @pytest.mark.parametrize("kind", [500, "reset"])

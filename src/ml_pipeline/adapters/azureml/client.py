@@ -18,6 +18,8 @@ from ml_pipeline.ports.clock import Clock
 
 _T = TypeVar("_T")
 _ARM = "https://management.azure.com"
+#: The longest a platform may make us wait between two attempts: a wait hears no Ctrl-C.
+_LONGEST_S = 60.0
 #: azure-core's own retries honour Retry-After; these bound them to some 15 s without one.
 _RETRIES: dict[str, Any] = {
     "retry_total": 4,
@@ -127,7 +129,7 @@ class Workspace:
 
     def _asking(self) -> dict[str, Any]:
         """How every client asks: one pool of connections, which `MLClient` could not close."""
-        opened = self._one("transport", lambda: sdk.RequestsTransport(**_LIMITS_S))
+        opened = self._one("transport", lambda: _Transport(self.clock, **_LIMITS_S))
         return {**self._options, "transport": opened}
 
     def _credential(self) -> Any:
@@ -193,6 +195,17 @@ class Workspace:
         return sdk.MetricsClient(
             self.policy.endpoint_url or address, self._credential(), **self._asking()
         )
+
+
+class _Transport(sdk.RequestsTransport):  # type: ignore[misc]
+    """The wire, which azure-core also asks to wait: for a Retry-After it knows no limit."""
+
+    def __init__(self, clock: Clock, **limits: Any) -> None:
+        super().__init__(**limits)
+        self._clock = clock
+
+    def sleep(self, duration: float) -> None:
+        self._clock.pause(min(duration, _LONGEST_S))
 
 
 class _ExpiredError(Exception):
