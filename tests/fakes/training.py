@@ -34,14 +34,22 @@ class FakeTraining:
     """Speaks `ports.training.TrainingPlatform`.
 
     `behave` is called once with each new job and sets what comes of it; without it jobs run on.
-    Two instances over the same `jobs` are two machines.
+    Two instances over the same `jobs` are two machines. `errors` are what the next calls of a
+    method end in, one each; those of `unheard` are answered so after `submit` made the job.
     """
 
     clock: Clock
     behave: Callable[[FakeJob], None] | None = None
     jobs: dict[str, FakeJob] = field(default_factory=dict)
+    errors: dict[str, list[Exception]] = field(default_factory=dict)
 
     def submit(self, request: TrainingRequest) -> JobRef:
+        self._meet("submit")
+        job = self._made(request)
+        self._meet("unheard")
+        return job
+
+    def _made(self, request: TrainingRequest) -> JobRef:
         name = f"{request.project}/{request.run_id}/{request.attempt}"
         if name not in self.jobs:
             self.jobs[name] = FakeJob(request, self.clock.now())
@@ -50,11 +58,13 @@ class FakeTraining:
         return JobRef("fake", name)
 
     def find(self, project: str, run_id: str) -> JobRef | None:
+        self._meet("find")
         found = [name for name in self.jobs if name.startswith(f"{project}/{run_id}/")]
         newest = max(found, key=lambda name: int(name.rsplit("/", 1)[1]), default=None)
         return None if newest is None else JobRef("fake", newest)
 
     def state(self, job: JobRef) -> JobState:
+        self._meet("state")
         return self._job(job).state
 
     def failure(self, job: JobRef) -> str:
@@ -68,11 +78,13 @@ class FakeTraining:
         return JobResult(metrics=metrics, model_uri=found.model_uri)
 
     def cancel(self, job: JobRef) -> None:
+        self._meet("cancel")
         found = self._job(job)
         if not found.state.final:
             found.state = JobState.CANCELLED
 
     def url(self, job: JobRef) -> str:
+        self._meet("url")
         return f"https://console.invalid/{job.name}"
 
     def running(self, project: str) -> Sequence[RunningJob]:
@@ -87,6 +99,10 @@ class FakeTraining:
     def last_submitted(self, project: str) -> datetime | None:
         times = [job.submitted_at for job in self.jobs.values() if job.request.project == project]
         return max(times, default=None)
+
+    def _meet(self, method: str) -> None:
+        if self.errors.get(method):
+            raise self.errors[method].pop(0)
 
     def _job(self, job: JobRef) -> FakeJob:
         if job.name not in self.jobs:

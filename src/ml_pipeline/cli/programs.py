@@ -18,7 +18,7 @@ from ml_pipeline.domain.errors import ConfigurationError, ExitCode
 from ml_pipeline.domain.evidence import EXIT_CODES, StageResult, Status
 from ml_pipeline.pipeline import STAGES, conclude, spec
 from ml_pipeline.ports.evidence import RunOptions
-from ml_pipeline.ports.training import JobRef
+from ml_pipeline.ports.training import JobRef, ended_with_us
 from ml_pipeline.session.running import Session
 from ml_pipeline.stages import train
 
@@ -49,10 +49,10 @@ def submit_training_job() -> int:
         train.announce(
             stage, request, train.digest_of(request, _options(session, asked).source_digest)
         )
-        job = wiring.training.submit(request)
-        url = wiring.training.url(job)
-        stage.journal("job-submitted", platform=job.platform, job=job.name, url=url)
-        _answer(run=asked.run, platform=job.platform, job=job.name, url=url)
+        job = train.submit(request, wiring.training, session.clock)
+        with ended_with_us(job, wiring.training, session.clock, stage.journal):
+            url = train.told(job, wiring.training, stage.journal)
+            _answer(run=asked.run, platform=job.platform, job=job.name, url=url)
         return ExitCode.DONE
 
     return _program(submit_training_job, work, starts=True)

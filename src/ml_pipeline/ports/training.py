@@ -1,13 +1,19 @@
 """Where training runs, and how a model gets out of there."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
-from ml_pipeline.domain.errors import PlatformRefusedError
+from ml_pipeline.domain.errors import (
+    PipelineError,
+    PlatformRefusedError,
+    PlatformUnavailableError,
+    StorageError,
+)
 from ml_pipeline.ports.clock import Clock
 
 
@@ -83,7 +89,7 @@ class TrainingPlatform(Protocol):
 
         Raises:
             PlatformRefusedError: the platform said no.
-            PlatformUnavailableError: it did not answer.
+            PlatformUnavailableError: it did not answer; the job may run all the same.
         """
 
     def find(self, project: str, run_id: str) -> JobRef | None:
@@ -107,7 +113,10 @@ class TrainingPlatform(Protocol):
         """
 
     def cancel(self, job: JobRef) -> None:
-        """Ask the job to stop, with everything it started; a finished job is left as it is."""
+        """Ask the job to stop, with everything it started; a finished job is left as it is.
+
+        It is asked at once: an outage of the job's description keeps no job alive.
+        """
 
     def url(self, job: JobRef) -> str:
         """Where a person can look at the job: a console page, or its log file."""
@@ -119,28 +128,69 @@ class TrainingPlatform(Protocol):
         """When the project last paid for a job, None when never; for the cost guard."""
 
 
-#: Waits between two looks at a cancelled job, in seconds, and how many come before that is called
-#: a refusal; five minutes in all, because a cloud gives a container two minutes to end.
-_LOOK_S, _LONGEST_LOOK_S, _LOOKS = 0.2, 5.0, 75
+#: Waits between two looks at a cancelled job, in seconds, and how long until that is called a
+#: refusal; five minutes in all, because a cloud gives a container two minutes to end.
+_LOOK_S, _LONGEST_LOOK_S, _CANCEL_LIMIT_S = 0.2, 5.0, 300.0
 
 
 def cancel_and_see(job: JobRef, platform: TrainingPlatform, clock: Clock) -> None:
     """Cancel a job and see that it has ended; works also when the run was told to stop.
 
+    What the platform does not answer is asked again until the five minutes are over.
+
     Raises:
-        PlatformRefusedError: the platform still runs it after five minutes.
+        PlatformRefusedError: the platform still runs it after five minutes, or will not cancel it.
+        PlatformUnavailableError: it did not answer, and may still run it.
     """
-    platform.cancel(job)
-    pause_s = _LOOK_S
-    for _ in range(_LOOKS):
-        if platform.state(job).final:
-            return
+    until, pause_s = clock.monotonic() + _CANCEL_LIMIT_S, _LOOK_S
+    asked, lost = False, None
+    while clock.monotonic() < until:
+        try:
+            if not asked:
+                platform.cancel(job)
+                asked = True
+            if platform.state(job).final:
+                return
+            lost = None
+        except PlatformUnavailableError as error:
+            lost = error
         clock.pause(pause_s)
         pause_s = min(pause_s * 1.2, _LONGEST_LOOK_S)
+    if lost is not None:
+        raise PlatformUnavailableError(
+            f"job {job.name} may still be running and cost: its platform did not answer for five"
+            f" minutes while it was being cancelled: {lost}",
+            remedy="End it with `ml-pipeline abort` as soon as the platform answers.",
+        ) from lost
     raise PlatformRefusedError(
-        f"job {job.name} is still {platform.state(job)} five minutes after it was cancelled",
-        remedy=f"Stop it by hand: {platform.url(job)}.",
+        f"job {job.name} is still running five minutes after it was cancelled",
+        remedy=f"Stop it by hand: {url_of(job, platform)}.",
     )
+
+
+@contextmanager
+def ended_with_us(
+    job: JobRef, platform: TrainingPlatform, clock: Clock, journal: Callable[..., None]
+) -> Iterator[None]:
+    """Whatever ends the block early, a bug too, cancels the job and sees it end."""
+    try:
+        yield
+    except BaseException:
+        # a disk too full for the journal keeps no job alive
+        with suppress(StorageError):
+            journal("job-cancelling", job=job.name)
+        cancel_and_see(job, platform, clock)
+        with suppress(StorageError):
+            journal("job-cancelled", job=job.name)
+        raise
+
+
+def url_of(job: JobRef, platform: TrainingPlatform) -> str:
+    """Where a person can look at the job; `unknown` when the platform does not tell it now."""
+    try:
+        return platform.url(job)
+    except PipelineError:
+        return "unknown"
 
 
 class ArtifactStore(Protocol):

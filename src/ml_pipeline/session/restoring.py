@@ -23,15 +23,22 @@ from ml_pipeline.ports.training import JobState, TrainingPlatform, cancel_and_se
 def cancel_training(
     project: str, run_id: str, *, platform: TrainingPlatform, clock: Clock
 ) -> list[str]:
-    """Cancel the job a run left; what was done, in sentences."""
-    job = platform.find(project, run_id)
-    if job is None:
+    """Cancel what a run left training, all of it; what was done, in sentences."""
+    newest = platform.find(project, run_id)
+    if newest is None:
         return ["no training job was submitted"]
-    state = platform.state(job)
+    left = {one.ref: None for one in platform.running(project) if one.run_id == run_id}
+    state = platform.state(newest)
+    done = []
     if state.final and state is not JobState.CANCELLED:
-        return [f"training job {job.name} had {state} already"]
-    cancel_and_see(job, platform, clock)
-    return [f"training job {job.name} is cancelled"]
+        done.append(f"training job {newest.name} had {state} already")
+        left.pop(newest, None)
+    else:
+        left[newest] = None
+    for job in left:
+        cancel_and_see(job, platform, clock)
+        done.append(f"training job {job.name} is cancelled")
+    return done
 
 
 def restore_traffic(  # noqa: PLR0913 - the ports it puts in order

@@ -6,7 +6,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from ml_pipeline.domain.commands import hyperparameter_words
-from ml_pipeline.domain.errors import DataError, PipelineError, TimeLimitError
+from ml_pipeline.domain.errors import (
+    DataError,
+    PipelineError,
+    PlatformUnavailableError,
+    TimeLimitError,
+)
 from ml_pipeline.domain.evidence import Check, StageOutcome, Status
 from ml_pipeline.domain.metrics import read
 from ml_pipeline.domain.policies.data import DataPolicy
@@ -21,6 +26,8 @@ from ml_pipeline.ports.training import (
     TrainingPlatform,
     TrainingRequest,
     cancel_and_see,
+    ended_with_us,
+    url_of,
 )
 from ml_pipeline.ports.training_output import require_file
 from ml_pipeline.stages.fetch_data import given_to_training
@@ -30,6 +37,11 @@ _NEAR_S = 5
 #: How much later than the pace a look may come, as a share of it.
 _JITTER = 0.1
 _SUBMITTING = "job-submitting"
+#: Looks at a job that may go unanswered in a row before the run ends.
+_BLIND_LOOKS = 5
+#: How long a job is looked for whose submission went unanswered, the wait between two looks, in
+#: seconds, and how many have to show none: a list of jobs may be late by some seconds.
+_SEARCH_S, _SEARCH_PAUSE_S, _SEARCHES = 180.0, 5.0, 3
 
 
 def run(
@@ -61,9 +73,11 @@ def run(
     job = _earlier(project, stage, training, asked, clock)
     if job is None:
         announce(stage, request, asked)
-        job = training.submit(request)
-    stage.journal("job-submitted", platform=job.platform, job=job.name, url=training.url(job))
-    wait_for(job, training, train, clock, stage.journal)
+        job = submit(request, training, clock)
+    with ended_with_us(job, training, clock, stage.journal):
+        told(job, training, stage.journal)
+        state = _wait(job, training, train, clock, stage.journal)
+    _require_success(job, state, training)
     return _brought_home(stage, job, training, artifacts, train, metric)
 
 
@@ -127,6 +141,55 @@ def request_of(
     )
 
 
+def submit(request: TrainingRequest, training: TrainingPlatform, clock: Clock) -> JobRef:
+    """Submit a job; one that was made although no answer came is found, because it costs.
+
+    Raises:
+        PlatformRefusedError: the platform said no.
+        PlatformUnavailableError: it did not answer; the message says when a job may be running.
+    """
+    earlier = training.find(request.project, request.run_id) if request.attempt > 1 else None
+    try:
+        return training.submit(request)
+    except PlatformUnavailableError as error:
+        if (job := _unheard(request, earlier, training, clock, error)) is None:
+            raise
+        return job
+
+
+def _unheard(
+    request: TrainingRequest,
+    earlier: JobRef | None,
+    training: TrainingPlatform,
+    clock: Clock,
+    lost: PlatformUnavailableError,
+) -> JobRef | None:
+    """The job of a submission that went unanswered, None when it made none."""
+    until, none = clock.monotonic() + _SEARCH_S, 0
+    while none < _SEARCHES and clock.monotonic() < until:
+        try:
+            if training.find(request.project, request.run_id) not in {None, earlier}:
+                return training.submit(request)  # the key finds it, and of two it keeps one
+            none += 1
+        except PipelineError:
+            none = 0
+        clock.pause(_SEARCH_PAUSE_S)
+    if none == _SEARCHES:
+        return None
+    raise PlatformUnavailableError(
+        f"a training job of run {request.run_id} may be running and cost: its submission was not"
+        f" answered, and nothing since: {lost}",
+        remedy=f"End it with `ml-pipeline abort {request.run_id}` when the platform answers.",
+    ) from lost
+
+
+def told(job: JobRef, training: TrainingPlatform, journal: Callable[..., None]) -> str:
+    """Journal where a submitted job is to be seen; that address."""
+    url = url_of(job, training)
+    journal("job-submitted", platform=job.platform, job=job.name, url=url)
+    return url
+
+
 def wait_for(
     job: JobRef,
     training: TrainingPlatform,
@@ -140,29 +203,41 @@ def wait_for(
         DataError: it failed, or somebody cancelled it.
         TimeLimitError: it ran too long, and was cancelled.
     """
-    try:
-        state = _wait(job, training, train, clock)
-    except PipelineError:
-        journal("job-cancelling", job=job.name)
-        cancel_and_see(job, training, clock)
-        journal("job-cancelled", job=job.name)
-        raise
+    with ended_with_us(job, training, clock, journal):
+        state = _wait(job, training, train, clock, journal)
+    _require_success(job, state, training)
+
+
+def _require_success(job: JobRef, state: JobState, training: TrainingPlatform) -> None:
     if state is not JobState.SUCCEEDED:
         raise DataError(
             f"training job {job.name} {state}: {training.failure(job)}",
-            remedy=f"Read its log at {training.url(job)} and mend the training.",
+            remedy=f"Read its log at {url_of(job, training)} and mend the training.",
         )
 
 
-def _wait(job: JobRef, training: TrainingPlatform, train: TrainPolicy, clock: Clock) -> JobState:
+def _wait(
+    job: JobRef,
+    training: TrainingPlatform,
+    train: TrainPolicy,
+    clock: Clock,
+    journal: Callable[..., None],
+) -> JobState:
     begun = clock.monotonic()
     # Local trainings last seconds: the first looks come sooner than the steady pace. A cloud is
     # polled at its own pace from the start: a platform counts every call.
     pause_s = min(0.2, train.poll_s) if train.poll_s <= _NEAR_S else train.poll_s
+    blind = 0
     while True:
-        state = training.state(job)
-        if state.final:
-            return state
+        try:
+            state, blind = training.state(job), 0
+            if state.final:
+                return state
+        except PlatformUnavailableError as error:
+            blind += 1
+            if blind == _BLIND_LOOKS:
+                raise
+            journal("job-unseen", job=job.name, said=str(error))
         if clock.monotonic() - begun > train.time_limit_s:
             raise TimeLimitError(
                 f"training job {job.name} ran longer than train.time_limit_s ="
@@ -200,7 +275,7 @@ def _brought_home(
         values={
             "job": job.name,
             "platform": job.platform,
-            "url": training.url(job),
+            "url": url_of(job, training),
             "model_uri": result.model_uri,
             "model_digest": digest,
             "model": f"model/{model.name}",
