@@ -18,6 +18,7 @@ from ml_pipeline.ports.platform import PlatformOrder
 from ml_pipeline.ports.registry import ModelVersion
 from ml_pipeline.ports.training import TrainingRequest
 from tests.emulators.azureml import CONTAINER, SUBSCRIPTION, AzuremlEmulator, Image
+from tests.emulators.project_image import older_code
 from tests.fakes.platforms import BODY, STAND_IN, eventually, fill
 from tests.fakes.processes import eventually as seen
 from tests.fakes.projects import write_files
@@ -83,7 +84,7 @@ class AzuremlTrainingCase(_Case):
 
         self.source = write_files(folder / "p", {"t.py": SCRIPT})
         self.data = write_files(folder, {"rows.csv": "a,b\n1,2\n"}) / "rows.csv"
-        super().__init__(folder, source=self.source)
+        super().__init__(folder, source=older_code(folder))
 
     def platform(self):
         return self.parts().training

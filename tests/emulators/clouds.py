@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from tests.emulators import azureml_cases, permissions, sagemaker_driver, vertex_cases
+from tests.emulators.project_image import older_code
 
 
 class OnSageMaker:
@@ -64,7 +65,7 @@ class OnAzureml:
 
     def __init__(self, folder: Path, source: Path) -> None:
         timing = {"latency_s": 0.05, "period_s": 1.0, "late_s": 0.5}
-        self._open = azureml_cases.workspace(folder, source=source, **timing)
+        self._open = azureml_cases.workspace(folder, source=older_code(folder), **timing)
         self.emulator = self._open.__enter__()
         self.environ = {**self.emulator.environment(), "AZUREML_CURRENT_CLOUD": "AzureCloud"}
         self.settings = self.emulator.settings(metrics_delay_s=1)
@@ -102,7 +103,9 @@ class OnVertex:
 
     def __init__(self, folder: Path, source: Path) -> None:
         self.folder = folder
-        self.emulator = vertex_cases.emulator_in(folder, images={"shop:1": source}, latency_s=0.05)
+        self.emulator = vertex_cases.emulator_in(
+            folder, images={"shop:1": older_code(folder)}, latency_s=0.05
+        )
         self.environ: Mapping[str, str] = {}
         self.settings = self.emulator.settings()
 

@@ -4,7 +4,7 @@ import warnings
 from importlib import import_module
 from pathlib import Path
 
-from ml_pipeline.adapters.sagemaker.files import packed
+from ml_pipeline.ports.packing import packed
 from tests.emulators.sagemaker_driver import parts_on, sagemaker_training
 
 #: An image as AWS names its own; `Job._image` of the emulator says what is run in its place.

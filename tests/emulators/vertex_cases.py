@@ -13,6 +13,7 @@ from ml_pipeline.adapters.vertex.parts import VertexParts
 from ml_pipeline.domain.policies.cloud_vertex import VertexPolicy
 from ml_pipeline.ports.platform import PlatformOrder
 from ml_pipeline.ports.registry import ModelVersion
+from tests.emulators.project_image import older_code
 from tests.emulators.vertex import VertexEmulator
 from tests.fakes.platforms import BODY, STAND_IN, eventually, fill
 
@@ -183,7 +184,7 @@ class VertexTrainingCase:
         from tests.contract.test_training_platform import LocalCase
 
         self._local = LocalCase(folder)
-        self.emulator = emulator_in(folder, images={IMAGE: self._local.source}, latency_s=0.05)
+        self.emulator = emulator_in(folder, images={IMAGE: older_code(folder)}, latency_s=0.05)
         self.folder = folder
         self.request = self._local.request
         self.ended = self._local.ended

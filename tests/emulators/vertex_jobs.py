@@ -1,7 +1,6 @@
 """JobService: jobs that really run, in states that take time."""
 
 import threading
-from pathlib import Path
 from typing import Any
 
 from google.cloud.aiplatform_v1 import types
@@ -93,16 +92,17 @@ class Jobs:
             self._failed(job, f"the image {spec.image_uri} cannot be pulled")
             return
         base = job.job_spec.base_output_directory.output_uri_prefix
-        env = {one.name: one.value for one in spec.env} | {
+        env = {
+            "ML_PIPELINE_SOURCE": str(image),  # what the image has, unless the job says otherwise
+            "ML_PIPELINE_PROJECT_ENV": str(self.world.project_env),
+            **{one.name: one.value for one in spec.env},
             "CLOUD_ML_JOB_ID": job.name.rpartition("/")[2],
             "AIP_MODEL_DIR": f"{base}/model/",
             "AIP_CHECKPOINT_DIR": f"{base}/checkpoints/",
             "AIP_TENSORBOARD_LOG_DIR": f"{base}/logs/",
-            "ML_PIPELINE_SOURCE": str(image),
-            "ML_PIPELINE_PROJECT_ENV": str(self.world.project_env),
         }
         argv = started([*spec.command, *spec.args])
-        program = Program(argv, cwd=Path(image), env=container_env(self.world.store, env))
+        program = Program(argv, cwd=self.world.store, env=container_env(self.world.store, env))
         limit_s = job.job_spec.scheduling.timeout.total_seconds()
         begun = self.world.now()
         while program.ended() is None and not stop.is_set():

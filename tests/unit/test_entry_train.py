@@ -4,12 +4,15 @@ import json
 import os
 import re
 import signal
+import subprocess
+import sys
 import tarfile
 
 import pytest
 
 from tests.fakes.containers import ROWS, AzureMl, SageMaker, Vertex, told
 from tests.fakes.processes import eventually, lives
+from tests.fakes.projects import write_files
 
 CLOUDS = {"sagemaker": SageMaker, "azureml": AzureMl, "vertex": Vertex}
 
@@ -124,6 +127,30 @@ def test_code_that_comes_with_the_job_is_used_instead_of_the_images(laid, tmp_pa
     assert container.train().code == 1
     assert container.train("--source", str(archive)).code == 0
     assert container.train("--source", str(archive.parent)).code == 0
+
+
+def test_modules_that_come_with_the_job_hide_those_the_image_installed(laid, tmp_path):
+    """The image's environment names `/opt/project/src` in a `.pth`, as an editable install does."""
+    container = laid()
+    image = write_files(tmp_path / "image", {"src/shop.py": "raise SystemExit('the image')"})
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / "env"], check=True)
+    (packages,) = (tmp_path / "env").glob("lib/python*/site-packages")
+    (packages / "shop.pth").write_text(str(image / "src"))
+    code = (container.source / "t.py").read_text()
+    write_files(container.source, {"src/shop.py": "", "t.py": f"import shop\n{code}"})
+    archive = tmp_path / "source.tar.gz"
+    with tarfile.open(archive, "w:gz") as tar:
+        tar.add(container.source, arcname=".")
+    ended = container.train("--source", str(archive), ML_PIPELINE_PROJECT_ENV=str(tmp_path / "env"))
+    assert ended.code == 0, ended.err
+
+
+def test_a_path_for_modules_that_the_project_sets_is_kept(laid, tmp_path):
+    theirs = write_files(tmp_path / "theirs", {"shop_lib.py": ""})
+    container = laid(ML_PIPELINE_VARIABLES=json.dumps({"PYTHONPATH": str(theirs)}))
+    code = (container.source / "t.py").read_text()
+    write_files(container.source, {"t.py": f"import shop_lib\n{code}"})
+    assert container.train().code == 0
 
 
 def test_an_archive_that_leads_elsewhere_is_refused(laid, tmp_path):

@@ -6,11 +6,11 @@ from dataclasses import replace
 import pytest
 
 from ml_pipeline.adapters.sagemaker.client import Clients
-from ml_pipeline.adapters.sagemaker.files import packed
 from ml_pipeline.adapters.sagemaker.script_mode import ScriptMode
 from ml_pipeline.adapters.sagemaker.training import SageMakerTraining
 from ml_pipeline.domain.errors import ConfigurationError
 from ml_pipeline.domain.policies.cloud_sagemaker import SageMakerPolicy
+from ml_pipeline.ports.packing import packed
 from ml_pipeline.ports.training import TrainingRequest
 from tests.emulators.sagemaker_spec import MODEL, faults
 from tests.fakes.clock import FakeClock

@@ -33,6 +33,7 @@ from ml_pipeline.ports.training_output import (
 _FAILURE_CHARS = 1024
 _SECRET = re.compile(r"TOKEN|SECRET|PASSWORD|CREDENTIAL|_KEY$")
 _SECRET_LENGTH = 6
+_MODULES = "PYTHONPATH"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -73,7 +74,7 @@ def _train(places: TrainingPlaces, scratch: Path, environ: Mapping[str, str]) ->
     words = hyperparameter_words(job.hyperparameters, job.style) if job.style else ()
     command = (*fill(job.argv, data=data, output=output), *words)
     _say(f"{places.layout}: {' '.join(command)}")
-    ended = run_to_end(command, cwd=source, environ=_visible(environ, job.variables))
+    ended = run_to_end(command, cwd=source, environ=_visible(environ, job.variables, source))
     if ended.signal is not None:
         _say(f"stopped by {signal.Signals(ended.signal).name}: nothing is handed over")
     elif ended.code == 0:
@@ -81,12 +82,25 @@ def _train(places: TrainingPlaces, scratch: Path, environ: Mapping[str, str]) ->
     return ended
 
 
-def _visible(environ: Mapping[str, str], variables: Mapping[str, str]) -> dict[str, str]:
-    """The container's environment, with the project's own programs and variables first."""
+def _visible(
+    environ: Mapping[str, str], variables: Mapping[str, str], source: Path
+) -> dict[str, str]:
+    """The container's environment, with the project's own programs, modules and variables first.
+
+    The image's environment names folders of the image, whose modules may be of another commit.
+    """
     home = environ.get(told.PROJECT_ENV) or PROJECT_ENV
     ours = {key: value for key, value in environ.items() if not key.startswith(told.PREFIX)}
     path = f"{home}/bin:{environ.get('PATH', os.defpath)}"
-    return {**ours, "PATH": path, "VIRTUAL_ENV": home, "PYTHONUNBUFFERED": "1", **variables}
+    modules = [variables.get(_MODULES), str(source / "src"), str(source), environ.get(_MODULES)]
+    return {
+        **ours,
+        "PATH": path,
+        "VIRTUAL_ENV": home,
+        "PYTHONUNBUFFERED": "1",
+        **variables,
+        _MODULES: os.pathsep.join(filter(None, modules)),
+    }
 
 
 def _hand_over(

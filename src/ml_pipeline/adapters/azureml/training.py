@@ -15,6 +15,7 @@ from ml_pipeline.domain.errors import DataError, PlatformRefusedError
 from ml_pipeline.domain.identifiers import checked_run_id
 from ml_pipeline.domain.reported_metrics import reported_metrics
 from ml_pipeline.ports import containers as told
+from ml_pipeline.ports.packing import SOURCE_ARCHIVE, packed_source
 from ml_pipeline.ports.training import JobRef, JobResult, JobState, RunningJob, TrainingRequest
 
 if TYPE_CHECKING:
@@ -24,7 +25,10 @@ PLATFORM = "azureml"
 #: Parts of a name are lower case letters, digits and hyphens, so `_` keeps them apart.
 _NAME = re.compile(r"^([a-z0-9-]+)_([a-z0-9-]+)_([1-9][0-9]*)$")
 #: A shell's words; see docs/containers.md.
-_COMMAND = f"{' '.join(ENTRY)} train --data ${{{{inputs.data}}}} --output ${{{{outputs.output}}}}"
+_COMMAND = (
+    f"{' '.join(ENTRY)} train --data ${{{{inputs.data}}}} --source ${{{{inputs.source}}}}"
+    " --output ${{outputs.output}}"
+)
 #: How much longer than our own limit the service lets a job run, when nobody watches it any more.
 _GRACE_S = 300
 _ARTIFACT = "ml_pipeline_artifact"
@@ -47,9 +51,12 @@ class AzuremlTraining:
         if self._exists(job):
             return job
         folder = f"jobs/{request.project}/{request.run_id}/{request.attempt}"
+        with packed_source(request.source) as code:
+            source = self._artifacts.upload(code, f"{folder}/source/{SOURCE_ARCHIVE}")
         data = self._artifacts.upload(request.data, f"{folder}/data/{request.data.name}")
-        output = f"{data.rsplit('/', 2)[0]}/output"
-        order = self._order(name, request, data.rsplit("/", 1)[0], output)
+        place = data.rsplit("/", 2)[0]
+        places = {"data": f"{place}/data", "source": source.rsplit("/", 1)[0]}
+        order = self._order(name, request, places, f"{place}/output")
         try:
             self._workspace.ask(f"to submit job {name}", lambda ml: ml.jobs.create_or_update(order))
         except PlatformRefusedError:
@@ -122,7 +129,9 @@ class AzuremlTraining:
     def last_submitted(self, project: str) -> datetime | None:
         return max((_created(one) for one in self._jobs(project)), default=None)
 
-    def _order(self, name: str, request: TrainingRequest, data: str, output: str) -> Any:
+    def _order(
+        self, name: str, request: TrainingRequest, places: Mapping[str, str], output: str
+    ) -> Any:
         policy = self._workspace.policy
         serverless = policy.compute is None
         return sdk.command(
@@ -132,7 +141,7 @@ class AzuremlTraining:
             command=_COMMAND,
             environment=sdk.Environment(image=policy.image),
             environment_variables={told.LAYOUT: PLATFORM, **told.variables_of(request)},
-            inputs={"data": sdk.Input(type="uri_folder", path=data)},
+            inputs={one: sdk.Input(type="uri_folder", path=path) for one, path in places.items()},
             outputs={"output": sdk.Output(type="uri_folder", path=output)},
             compute=policy.compute,
             instance_type=policy.instance_type if serverless else None,

@@ -1,18 +1,17 @@
 """Files in S3 and in archives, whole or not at all, with digests."""
 
-import gzip
 import hashlib
 import json
 import shutil
 import tarfile
-import tempfile
 import uuid
-from collections.abc import Container, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from ml_pipeline.adapters.sagemaker.client import AbsentError, Clients
 from ml_pipeline.domain.errors import DataError, StorageError
+from ml_pipeline.ports.packing import files_below
 
 _BLOCK = 1 << 20
 
@@ -33,44 +32,6 @@ def tree_digest(path: Path) -> str:
         return file_digest(path)
     listing = {name: file_digest(file) for name, file in files_below(path)}
     return hashlib.sha256(json.dumps(listing, sort_keys=True).encode()).hexdigest()
-
-
-def files_below(folder: Path, without: Container[str] = frozenset()) -> Iterator[tuple[str, Path]]:
-    """Names and files below a folder, in order, but for those in folders named in `without`.
-
-    Raises:
-        DataError: there is no such folder, or it holds a symbolic link.
-    """
-    if not folder.is_dir():
-        raise DataError(f"there is nothing at {folder}", remedy="Check that it was stored.")
-    for path in sorted(folder.rglob("*")):
-        if any(part in without for part in path.relative_to(folder).parts):
-            continue
-        if path.is_symlink():
-            raise DataError(
-                f"{path} is a symbolic link, so it cannot be stored with a digest",
-                remedy="Put a copy of the file in its place.",
-            )
-        if path.is_file():
-            yield path.relative_to(folder).as_posix(), path
-
-
-@contextmanager
-def packed(folder: Path, without: Container[str] = frozenset()) -> Iterator[Path]:
-    """A `.tar.gz` of a folder's content; equal folders make equal bytes."""
-    with tempfile.TemporaryDirectory() as place:
-        target = Path(place) / "model.tar.gz"
-        with (
-            target.open("wb") as raw,
-            gzip.GzipFile(filename="", fileobj=raw, mode="wb", mtime=0) as zipped,
-            tarfile.open(fileobj=zipped, mode="w") as tar,
-        ):
-            for name, path in files_below(folder, without):
-                entry = tarfile.TarInfo(name)
-                entry.size, entry.mode = path.stat().st_size, path.stat().st_mode & 0o777
-                with path.open("rb") as file:
-                    tar.addfile(entry, file)
-        yield target
 
 
 def member(archive: Path, name: str) -> bytes | None:

@@ -12,13 +12,14 @@ import httpx
 from ml_pipeline.adapters.sagemaker import lease, names
 from ml_pipeline.adapters.sagemaker.client import AbsentError
 from ml_pipeline.adapters.sagemaker.endpoint import Endpoint, Seen, Variant
-from ml_pipeline.adapters.sagemaker.files import Bucket, packed, tree_digest
+from ml_pipeline.adapters.sagemaker.files import Bucket, tree_digest
 from ml_pipeline.adapters.sagemaker.logs import last_lines
 from ml_pipeline.adapters.sagemaker.proxy import SigningProxy
 from ml_pipeline.adapters.sagemaker.states import changing
 from ml_pipeline.domain.chaos import parse_chaos
 from ml_pipeline.domain.errors import PlatformRefusedError, PlatformUnavailableError
 from ml_pipeline.ports import containers
+from ml_pipeline.ports.packing import packed
 from ml_pipeline.ports.registry import ModelVersion
 from ml_pipeline.ports.serving import Deployment, Target, numbers_in, question
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ml_pipeline.adapters.sagemaker import names
 from ml_pipeline.adapters.sagemaker.client import AbsentError, Clients, utc
-from ml_pipeline.adapters.sagemaker.files import Bucket, file_digest, member, packed, split_uri
+from ml_pipeline.adapters.sagemaker.files import Bucket, file_digest, member, split_uri
 from ml_pipeline.adapters.sagemaker.logs import last_lines
 from ml_pipeline.adapters.sagemaker.orders import channel, hyperparameters, image_of
 from ml_pipeline.adapters.sagemaker.script_mode import ScriptMode, require_package
@@ -21,6 +21,7 @@ from ml_pipeline.domain.policies.cloud_sagemaker import SageMakerPolicy
 from ml_pipeline.domain.reported_metrics import reported_metrics
 from ml_pipeline.ports import containers
 from ml_pipeline.ports.clock import Clock
+from ml_pipeline.ports.packing import SOURCE_ARCHIVE, packed_source
 from ml_pipeline.ports.training import (
     JobRef,
     JobResult,
@@ -37,11 +38,6 @@ PLATFORM = "sagemaker"
 #: own limit comes first, and is told apart.
 _GRACE_S = 120
 _LOG_GROUP = "/aws/sagemaker/TrainingJobs"
-#: Never part of a project's code: what tools leave, and what the pipeline itself writes.
-_LEFT_OUT = frozenset(
-    {".git", ".venv", "venv", "__pycache__", "node_modules", "runs", ".ml-pipeline"}
-    | {".pytest_cache", ".ruff_cache", ".mypy_cache", ".hypothesis", ".tox", ".nox"}
-)
 #: Source: CheckpointConfig, SageMaker API reference: its default, copied to and from S3.
 _CHECKPOINTS = "/opt/ml/checkpoints"
 
@@ -71,10 +67,10 @@ class SageMakerTraining:
             require_package()
         place = f"{self._prefix}/jobs/{name}"
         data = f"{place}/training/{file_digest(request.data)[:16]}{request.data.suffix}"
-        with packed(request.source, without=_LEFT_OUT) as code:
+        with packed_source(request.source) as code:
             if self._script:
                 self._script.check(request, code)
-            self._bucket.upload(code, f"{place}/source/source.tar.gz")
+            self._bucket.upload(code, f"{place}/source/{SOURCE_ARCHIVE}")
         self._bucket.upload(request.data, data)
         order = self._order(name, data, place, request)
         try:

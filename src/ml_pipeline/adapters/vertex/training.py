@@ -16,6 +16,7 @@ from ml_pipeline.domain.errors import DataError, PlatformRefusedError
 from ml_pipeline.domain.identifiers import checked_run_id
 from ml_pipeline.domain.reported_metrics import reported_metrics
 from ml_pipeline.ports import containers as told
+from ml_pipeline.ports.packing import SOURCE_ARCHIVE, packed_source
 from ml_pipeline.ports.training import JobRef, JobResult, JobState, RunningJob, TrainingRequest
 
 if TYPE_CHECKING:
@@ -50,13 +51,16 @@ class VertexTraining:
         same = [one for one in known if one.labels[ATTEMPT] == str(request.attempt)]
         if same:
             return _ref(min(same, key=_created))
-        data = VertexArtifacts(self._bucket).put(request.data, request.data.name)
+        artifacts = VertexArtifacts(self._bucket)
+        with packed_source(request.source) as code:
+            source = artifacts.put(code, SOURCE_ARCHIVE)
+        data = artifacts.put(request.data, request.data.name)
         try:
             made = self._clients.asked(
                 "to submit a training job",
                 self._clients.jobs.create_custom_job,
                 parent=self._clients.parent,
-                custom_job=self._job(request, data),
+                custom_job=self._job(request, data, source),
             )
         except api.NotFound as error:
             raise _nowhere(self._clients.parent) from error
@@ -156,10 +160,10 @@ class VertexTraining:
         except api.NotFound as error:
             raise _unknown(job) from error
 
-    def _job(self, request: TrainingRequest, data: str) -> types.CustomJob:
+    def _job(self, request: TrainingRequest, data: str, source: str) -> types.CustomJob:
         policy = self._policy
         where = f"{request.project}/{request.run_id}/{request.attempt}"
-        environ = {**told.variables_of(request), told.DATA: data}
+        environ = {**told.variables_of(request), told.DATA: data, told.SOURCE: source}
         pool = types.WorkerPoolSpec(
             machine_spec=types.MachineSpec(machine_type=policy.machine_type),
             replica_count=policy.machine_count,
