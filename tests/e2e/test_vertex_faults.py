@@ -254,7 +254,7 @@ def test_a_lease_that_ran_out_can_be_taken_by_another_run_which_first_puts_it_ri
     other = world.another_router()
     eventually(lambda: taken_over(other, "run-2", fallback={"c1": 100}))
     assert other.weights() == {"c1": 100}
-    with pytest.raises(PlatformRefusedError, match="ran out"):
+    with pytest.raises(PlatformRefusedError, match="run-2 holds the lease"):
         world.router.renew("run-1")
     other.commit("run-2")
 

@@ -94,6 +94,7 @@ class FakeRouter:
 
     served: Served
     self_healing: bool = False
+    least_lease_s: float = 0.0
 
     def endpoint(self) -> Target:
         return Target(url=self.served.server.url)

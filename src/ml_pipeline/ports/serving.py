@@ -155,6 +155,13 @@ class TrafficRouter(Protocol):
 
     self_healing: bool  #: whether the platform itself returns traffic when a lease runs out
 
+    @property
+    def least_lease_s(self) -> float:
+        """Seconds a lease must last so that `set_weights`, however long it takes, fits in it.
+
+        0 where the platform itself acts on a lease, or where a lease does not run out.
+        """
+
     def endpoint(self) -> Target:
         """Where users send their requests."""
 
@@ -170,7 +177,10 @@ class TrafficRouter(Protocol):
         """
 
     def hold(self, run_id: str, *, fallback: Mapping[str, int], lease_s: float) -> None:
-        """Begin a rollout: when the lease runs out, traffic goes to `fallback` by itself.
+        """Begin a rollout, which no other run does until the lease ends or has run out.
+
+        When it runs out, traffic goes to `fallback`: by itself where `self_healing`, elsewhere
+        when another run begins or `abort` is called.
 
         Raises:
             BusyError: another run holds the lease.
@@ -180,7 +190,7 @@ class TrafficRouter(Protocol):
         """Renew the lease.
 
         Raises:
-            PlatformRefusedError: it ran out meanwhile, or another run holds it.
+            PlatformRefusedError: another run holds it, or it ended, by itself or by `abort`.
         """
 
     def commit(self, run_id: str) -> None:

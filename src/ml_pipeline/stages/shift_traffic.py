@@ -17,6 +17,7 @@ from ml_pipeline.ports.clock import Clock
 from ml_pipeline.ports.evidence import StageFolder
 from ml_pipeline.ports.load import LoadGenerator, LoadPlan, Replay
 from ml_pipeline.ports.registry import STAGING, ModelRegistry, same_champion
+from ml_pipeline.ports.rollout import HeldTraffic
 from ml_pipeline.ports.serving import ModelHost, TrafficMetrics, TrafficRouter
 from ml_pipeline.ports.tables import TableStore, request_bodies
 
@@ -42,6 +43,10 @@ class _Rollout:
     begun: float
     events: list[dict[str, object]] = field(default_factory=list)
     samples: list[dict[str, object]] = field(default_factory=list)
+
+    @property
+    def held(self) -> HeldTraffic:
+        return HeldTraffic(self.router, self.stage.run_id)
 
     @property
     def fallback(self) -> dict[str, int]:
@@ -152,28 +157,27 @@ def _already_done(it: _Rollout) -> bool:
 
 def _guarded(it: _Rollout) -> StepJudgement | None:
     """All steps under the lease; None when every one passed."""
-    policy, run_id = it.policy, it.stage.run_id
-    it.stage.journal("rollout-started", fallback=it.fallback, steps=list(policy.steps_pct))
-    it.router.hold(run_id, fallback=it.fallback, lease_s=policy.lease_s)
+    it.stage.journal("rollout-started", fallback=it.fallback, steps=list(it.policy.steps_pct))
+    it.held.hold(it.fallback, lease_s=it.policy.lease_s, poll_s=it.policy.poll_s)
     try:
         bad = _steps(it)
         if bad is None:
+            it.held.keep()
             it.stage.journal("rollout-committed", slot=it.challenger)
-            it.router.commit(run_id)
+            it.router.commit(it.stage.run_id)
             it.tell("done", f"{it.challenger} serves everybody")
             return None
         _restore(it, bad.message)
     except BaseException as error:
-        _restore(it, f"{type(error).__name__}: {error}")
+        if it.held.ours():
+            _restore(it, f"{type(error).__name__}: {error}")
         raise
     return bad
 
 
 def _restore(it: _Rollout, why: str) -> None:
     it.stage.journal("rolling-back", weights=it.fallback, why=why)
-    it.router.set_weights(it.fallback)
-    if it.router.rollout() == it.stage.run_id:
-        it.router.commit(it.stage.run_id)
+    it.held.give_back(it.fallback)
     it.tell("rolled-back", why, it.fallback)
     it.stage.journal("rolled-back", weights=it.fallback)
 
@@ -182,7 +186,7 @@ def _steps(it: _Rollout) -> StepJudgement | None:
     for share in it.policy.steps_pct:
         weights = {it.challenger: share, str(it.champion): 100 - share}
         it.stage.journal("weights", weights=weights)
-        it.router.set_weights(weights)
+        it.held.shift(weights)
         it.tell("weights", f"{share} % to {it.challenger}", weights)
         judgement = _watch(it)
         it.tell("judged", judgement.message)
@@ -197,8 +201,10 @@ def _watch(it: _Rollout) -> StepJudgement:
     while True:
         it.clock.sleep(it.policy.poll_s)
         try:
-            it.router.renew(it.stage.run_id)
+            it.held.renew()
         except PlatformRefusedError as error:
+            if not it.router.self_healing:
+                raise
             message = f"the lease is gone, so the platform has put the champion back: {error}"
             return StepJudgement(state=StepState.HARM, message=message)
         try:
@@ -252,33 +258,27 @@ def _seen(
 
 
 def _outcome(it: _Rollout, started_at: datetime, bad: StepJudgement | None) -> StageOutcome:
-    verdict = "promoted" if bad is None else bad.state.value
     file = it.stage.path / ROLLOUT
-    file.write_text(
-        json.dumps(
-            {
-                "challenger": it.challenger,
-                "champion": it.champion,
-                "started_at": started_at.isoformat(),
-                "events": it.events,
-                "samples": it.samples,
-                "verdict": verdict,
-            }
-        ),
-        encoding="utf-8",
-    )
+    told = {
+        "challenger": it.challenger,
+        "champion": it.champion,
+        "started_at": started_at.isoformat(),
+        "events": it.events,
+        "samples": it.samples,
+        "verdict": "promoted" if bad is None else bad.state.value,
+    }
+    file.write_text(json.dumps(told), encoding="utf-8")
     return _told(it, bad, file)
 
 
 def _told(it: _Rollout, bad: StepJudgement | None, file: Path) -> StageOutcome:
-    weights: dict[str, JsonValue] = {**it.router.weights()}
     protected = (
         "returns to the champion by itself when the pipeline dies"
         if it.router.self_healing
         else "does not return to the champion by itself: `ml-pipeline abort` does it"
     )
     values: dict[str, JsonValue] = {
-        "weights": weights,
+        "weights": {**it.router.weights()},
         "rolled_back": bad is not None,
         "platform": protected,
         "max_error_share": it.policy.max_error_share,

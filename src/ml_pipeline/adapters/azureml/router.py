@@ -29,6 +29,7 @@ class AzuremlRouter:
     """
 
     self_healing = False
+    least_lease_s = 0.0  # it does not run out
 
     def __init__(self, endpoint: Endpoint, proxy: KeyProxy) -> None:
         self._endpoint = endpoint

@@ -30,6 +30,8 @@ from ml_pipeline.ports.clock import Clock
 #: Tries of one call, and the longest wait between two, in seconds.
 _TRIES, _LONGEST_S = 5, 30.0
 _CONNECT_S, _READ_S = 5, 60
+#: What one call takes at most, with all its tries and waits, in seconds.
+LONGEST_CALL_S = _TRIES * (_CONNECT_S + _READ_S) + (_TRIES - 1) * _LONGEST_S
 #: Errors of the wire: the call may be made again. `ParamValidationError` is none of them.
 _WIRE = (
     aws.EndpointConnectionError,

@@ -4,11 +4,16 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from ml_pipeline.adapters.sagemaker import lease
+from ml_pipeline.adapters.sagemaker.client import LONGEST_CALL_S
 from ml_pipeline.adapters.sagemaker.endpoint import Endpoint, Seen
 from ml_pipeline.adapters.sagemaker.proxy import SigningProxy
 from ml_pipeline.domain.errors import BusyError, PlatformRefusedError
-from ml_pipeline.domain.traffic import checked_weights
+from ml_pipeline.domain.traffic import RENEWED_S, checked_weights, renewal_due
 from ml_pipeline.ports.serving import Target
+
+#: A change waits for the endpoint before and after; and the calls between two renewals: two for
+#: each look at the endpoint, of which there are three, the change, and three for the lease.
+_WAITS, _CALLS = 2, 10
 
 
 class SageMakerRouter:
@@ -24,6 +29,10 @@ class SageMakerRouter:
     def __init__(self, endpoint: Endpoint, proxy: SigningProxy) -> None:
         self._endpoint = endpoint
         self._proxy = proxy
+
+    @property
+    def least_lease_s(self) -> float:
+        return _WAITS * self._endpoint.policy.change_limit_s + _CALLS * LONGEST_CALL_S + RENEWED_S
 
     def endpoint(self) -> Target:
         return Target(url=self._proxy.url(self._endpoint, None))
@@ -56,24 +65,24 @@ class SageMakerRouter:
     def hold(self, run_id: str, *, fallback: Mapping[str, int], lease_s: float) -> None:
         checked = checked_weights(fallback)
         found = self._known(fallback)
-        held, now = lease.read(self._endpoint, found), self._endpoint.clock.now()
-        if held is not None and held.run_id != run_id:
-            if held.until > now:
-                raise BusyError(
-                    f"run {held.run_id} moves traffic until {held.until.isoformat()}",
-                    remedy="Wait for it, or end it with `ml-pipeline abort`.",
-                )
-            self.set_weights(held.fallback)  # its run died: what it promised is kept first
+        dead = self._dead(run_id, found)
+        if dead is not None:
+            self.set_weights(dead.fallback)  # what it promised is kept first
+            self._dead(run_id, found)  # unless it lives after all
+        now = self._endpoint.clock.now()
         mine = lease.Lease(run_id=run_id, until=now, lease_s=lease_s, fallback=checked)
         lease.write(self._endpoint, found, lease.renewed(mine, now))
         self._refuse_other(run_id, found)
 
     def renew(self, run_id: str) -> None:
-        found = self._endpoint.required()
+        found = self._endpoint.seen()  # tags are written whatever the endpoint is doing
+        if found is None:
+            raise PlatformRefusedError(
+                f"the endpoint {self._endpoint.name} is gone", remedy="Start a new run."
+            )
         held = self._refuse_other(run_id, found)
         now = self._endpoint.clock.now()
-        # tags are for people and rare writers: renewed at half time only
-        if (held.until - now).total_seconds() < held.lease_s / 2:
+        if renewal_due((held.until - now).total_seconds(), held.lease_s):
             lease.write(self._endpoint, found, lease.renewed(held, now))
 
     def commit(self, run_id: str) -> None:
@@ -85,6 +94,18 @@ class SageMakerRouter:
         found = self._endpoint.seen()
         held = None if found is None else lease.read(self._endpoint, found)
         return None if held is None else held.run_id
+
+    def _dead(self, run_id: str, found: Seen) -> lease.Lease | None:
+        """What another run left whose lease ran out; None when there is no such."""
+        held = lease.read(self._endpoint, found)
+        if held is None or held.run_id == run_id:
+            return None
+        if held.until > self._endpoint.clock.now():
+            raise BusyError(
+                f"run {held.run_id} moves traffic until {held.until.isoformat()}",
+                remedy="Wait for it, or end it with `ml-pipeline abort`.",
+            )
+        return held
 
     def _refuse_other(self, run_id: str, found: Seen) -> lease.Lease:
         held = lease.read(self._endpoint, found)

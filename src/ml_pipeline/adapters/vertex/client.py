@@ -24,7 +24,7 @@ try:
     from google.cloud.aiplatform_v1.services.job_service import JobServiceClient
     from google.cloud.aiplatform_v1.services.model_service import ModelServiceClient
 
-    from ml_pipeline.adapters.vertex.refusals import Attempts
+    from ml_pipeline.adapters.vertex.refusals import LONGEST_S, PAUSES_S, Attempts
 except ImportError as error:
     raise ConfigurationError(
         f"the platform vertex needs Google's libraries: {error}",
@@ -35,6 +35,8 @@ Answer = TypeVar("Answer")
 _SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 #: One call, in seconds; a retry is our own.
 CALL_S = 60.0
+#: What one call takes at most, with all its attempts and waits, in seconds.
+LONGEST_CALL_S = (len(PAUSES_S) + 1) * CALL_S + len(PAUSES_S) * LONGEST_S
 #: A token that is handed to others is renewed when it would last less than this.
 _LASTS = timedelta(minutes=5)
 #: Seconds of the project's time between two looks at a long-running operation.

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 
 from google.cloud.aiplatform_v1 import types
 
+from ml_pipeline.adapters.vertex.client import LONGEST_CALL_S
 from ml_pipeline.adapters.vertex.endpoint import Endpoint, shares_of, slots_of
 from ml_pipeline.adapters.vertex.lease import ENDED, Lease, lease_of
 from ml_pipeline.adapters.vertex.proxy import PredictProxy
 from ml_pipeline.domain.errors import BusyError, PlatformRefusedError
-from ml_pipeline.domain.traffic import checked_weights
+from ml_pipeline.domain.traffic import RENEWED_S, checked_weights, renewal_due
 from ml_pipeline.ports.clock import Clock
 from ml_pipeline.ports.serving import Target
 
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 
 #: How often a written split is read back, and the seconds between, before it counts as lost.
 _LOOKS, _LOOK_S = 5, 0.5
+#: Calls between two renewals: a change makes two and its looks, a look at the traffic twelve; and
+#: two for the lease.
+_CALLS = 14
 
 
 class VertexRouter:
@@ -34,6 +38,7 @@ class VertexRouter:
     """
 
     self_healing = False
+    least_lease_s = _CALLS * LONGEST_CALL_S + _LOOKS * _LOOK_S + RENEWED_S
 
     def __init__(self, endpoint: Endpoint, proxy: PredictProxy, clock: Clock) -> None:
         self._endpoint = endpoint
@@ -61,33 +66,28 @@ class VertexRouter:
         checked = checked_weights(fallback)
         found = self._endpoint.get()
         self._ids(checked, found)
-        now = self._clock.now()
-        there = lease_of(found)
-        if there is not None and there.run_id != run_id:
-            if there.until > now:
-                raise BusyError(
-                    f"run {there.run_id} moves traffic until {there.until:%H:%M:%S} UTC",
-                    remedy="Wait for it, or end it with `ml-pipeline abort`.",
-                )
-            self.set_weights(there.fallback)  # its run died: what it promised is kept first
+        dead = self._dead(run_id, found)
+        if dead is not None:
+            self.set_weights(dead.fallback)  # what it promised is kept first
             found = self._endpoint.get()
-        until = now + timedelta(seconds=lease_s)
+            self._dead(run_id, found)  # unless it lives after all
+        until = self._clock.now() + timedelta(seconds=lease_s)
         self._take(found, Lease(run_id=run_id, until=until, fallback=checked), lease_s)
 
     def renew(self, run_id: str) -> None:
         now = self._clock.now()
         if self._mine and self._mine[0].run_id == run_id:
             lease, lease_s = self._mine
-            if (lease.until - now).total_seconds() > lease_s / 2:
+            if not renewal_due((lease.until - now).total_seconds(), lease_s):
                 return  # an API call every few seconds would meet the platform's quota
         found = self._endpoint.get()
         there = lease_of(found)
-        if there is None or there.run_id != run_id or there.until <= now:
+        if there is None or there.run_id != run_id:
             raise PlatformRefusedError(
-                f"the lease of run {run_id} ran out; {there or 'nobody'} holds it now",
+                f"the rollout of run {run_id} has ended: {there or 'nobody'} holds the lease now",
                 remedy="Start the rollout again.",
             )
-        lease_s = self._mine[1] if self._mine else (there.until - now).total_seconds()
+        lease_s = self._mine[1] if self._mine else self.least_lease_s
         until = now + timedelta(seconds=lease_s)
         self._take(found, Lease(run_id=run_id, until=until, fallback=there.fallback), lease_s)
 
@@ -106,6 +106,18 @@ class VertexRouter:
         there = lease_of(self._endpoint.get())
         return None if there is None else there.run_id
 
+    def _dead(self, run_id: str, found: types.Endpoint | None) -> Lease | None:
+        """What another run left whose lease ran out; None when there is no such."""
+        there = lease_of(found)
+        if there is None or there.run_id == run_id:
+            return None
+        if there.until > self._clock.now():
+            raise BusyError(
+                f"run {there.run_id} moves traffic until {there.until:%Y-%m-%d %H:%M} UTC",
+                remedy="Wait for it, or end it with `ml-pipeline abort`.",
+            )
+        return there
+
     def _take(self, found: types.Endpoint | None, lease: Lease, lease_s: float) -> None:
         if found is not None:
             self._endpoint.label(found, **lease.labels())
@@ -116,7 +128,7 @@ class VertexRouter:
         there = lease_of(found)
         if self._mine and there is not None and there.run_id != self._mine[0].run_id:
             raise PlatformRefusedError(
-                f"run {there.run_id} took the lease that ran out", remedy="Start the rollout again."
+                f"run {there.run_id} holds the lease now", remedy="Start the rollout again."
             )
 
     def _ids(self, wanted: Mapping[str, int], found: types.Endpoint | None) -> dict[str, str]:

@@ -86,7 +86,8 @@ class RolloutPolicy(Policy):
     slow_ms: Positive = 500
     #: share of slow requests that is harm when exceeded
     max_slow_share: Share = 0.01
-    #: seconds after which the platform returns to the champion by itself
+    #: seconds after which the platform returns to the champion by itself; where it does not, on
+    #: the clouds, a lease lasts as long as a change of weights may take, if that is more
     lease_s: Positive = Field(default=30, le=86_400)
     #: requests a second replayed from held-out rows while rolling out, at most the
     #: `load.rate_per_s` that staging was measured at; 0: users bring traffic
