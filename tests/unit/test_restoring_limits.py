@@ -10,6 +10,7 @@ from ml_pipeline.adapters.local.evidence import LocalRuns, append_journal
 from ml_pipeline.domain.errors import PlatformRefusedError
 from ml_pipeline.ports.registry import CHAMPION, REPLACED, ModelVersion
 from ml_pipeline.session import recovery
+from ml_pipeline.settings import Platform
 from tests.fakes.clock import FakeClock
 from tests.fakes.registry import FakeRegistry
 from tests.fakes.serving import FakeHost, FakeRouter, Served
@@ -57,7 +58,11 @@ def session(folder: Path, limit_s: float) -> SimpleNamespace:
     )
     return SimpleNamespace(
         wiring=wiring,
-        settings=SimpleNamespace(model="m", staging=SimpleNamespace(health_time_limit_s=limit_s)),
+        settings=SimpleNamespace(
+            model="m",
+            platform=Platform.SAGEMAKER,
+            staging=SimpleNamespace(health_time_limit_s=limit_s),
+        ),
         clock=clock,
         new_run_id=lambda: "now",
     )
