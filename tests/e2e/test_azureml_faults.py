@@ -265,6 +265,22 @@ def test_metrics_that_cannot_be_read_are_not_no_data(world):
     world.emulator.faults.clear()
 
 
+def test_requests_without_latencies_are_counted_and_not_complete(world):
+    """They are late, or never come: no window says that nobody was slow."""
+    start = world.clock.now()
+    world.send(3)
+    end = world.clock.now()
+    seen = lambda slot="c1": world.traffic.window(slot, start, end, 500)  # noqa: E731
+    world.emulator.latencies_lost = True
+    assert eventually(lambda: seen().requests == 3 and seen("unused").as_of >= end)
+    late = seen()
+    assert (late.slow, late.p99_ms) == (None, None)
+    assert late.as_of <= start
+    world.emulator.latencies_lost = False
+    assert eventually(lambda: seen().as_of >= end)
+    assert seen().p99_ms > 0
+
+
 def test_a_staging_endpoint_goes_with_its_last_deployment(world):
     world.deploy("s", host="staging")
     assert len(world.emulator.endpoints) == 2

@@ -223,6 +223,22 @@ def test_metrics_that_never_come_are_no_data(world):
     assert (seen.requests, seen.p99_ms) == (0, None)
 
 
+def test_requests_without_latencies_are_counted_and_not_complete(world):
+    """They are late, or never come: no window says that nobody was slow."""
+    start = world.clock.now()
+    world.send(3)
+    end = world.clock.now()
+    seen = lambda slot="v1": world.traffic.window(slot, start, end, 500)  # noqa: E731
+    world.emulator.faults({"kind": "latencies-lost", "times": 999})
+    assert eventually(lambda: seen().requests == 3 and seen("unused").as_of >= end)
+    late = seen()
+    assert (late.slow, late.p99_ms) == (None, None)
+    assert late.as_of <= start
+    world.emulator.faults()
+    assert eventually(lambda: seen().as_of >= end)
+    assert seen().p99_ms > 0
+
+
 def test_a_rollout_of_a_run_that_died_is_put_right_by_the_next(world):
     world.deploy("v2", predicts=2.0)
     world.router.hold("died", fallback={"v1": 100}, lease_s=0.5)

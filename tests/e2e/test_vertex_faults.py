@@ -266,6 +266,22 @@ def test_metrics_that_cannot_be_read_are_not_no_data(world):
         world.traffic.window("c1", now - timedelta(seconds=10), now, 500)
 
 
+def test_requests_without_latencies_are_counted_and_not_complete(world):
+    """They are late, or never come: no window says that nobody was slow."""
+    start = world.clock.now()
+    world.send(3)
+    end = world.clock.now()
+    seen = lambda slot="c1": world.traffic.window(slot, start, end, 500)  # noqa: E731
+    world.emulator.metrics.latencies_lost = True
+    assert eventually(lambda: seen().requests == 3 and seen("unused").as_of >= end)
+    late = seen()
+    assert (late.slow, late.p99_ms) == (None, None)
+    assert late.as_of <= start
+    world.emulator.metrics.latencies_lost = False
+    assert eventually(lambda: seen().as_of >= end)
+    assert seen().p99_ms > 0
+
+
 def test_late_metrics_say_until_when_they_are_complete(world):
     world.emulator.metrics.delay_s, before = 60, world.emulator.metrics.delay_s
     try:

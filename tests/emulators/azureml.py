@@ -101,6 +101,8 @@ class AzuremlEmulator:
         self.jobs: dict[str, Job] = {}
         self.endpoints: dict[str, Endpoint] = {}
         self.metrics: dict[str, list[dict]] = {}
+        #: whether requests are counted and their latencies are not
+        self.latencies_lost = False
         self.operations: dict[str, float] = {}
         self.faults: list[Fault] = []
         self.tokens: set[str] = set()
@@ -256,6 +258,7 @@ class AzuremlEmulator:
                 ],
             }
             for kind, points in series.items()
+            if not (self.latencies_lost and metric.startswith("RequestLatency"))
         ]
         answer = {
             "id": f"{resource}/{metric}",

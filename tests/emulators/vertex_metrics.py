@@ -30,6 +30,8 @@ class Metrics:
         self.world = world
         self.period_s = period_s
         self.delay_s = delay_s
+        #: whether responses are counted and their latencies are not
+        self.latencies_lost = False
         self._noted: list[tuple[float, str, str, int, float]] = []
         self._lock = threading.Lock()
 
@@ -66,7 +68,11 @@ class Metrics:
                     }
                     if fits(request.filter, facts):
                         grouped[(metric, endpoint, deployed, labels)][edge].append(micros)
-        series = [self._series(key, points) for key, points in grouped.items()]
+        series = [
+            self._series(key, points)
+            for key, points in grouped.items()
+            if not (self.latencies_lost and key[0].endswith("latencies"))
+        ]
         return monitoring.ListTimeSeriesResponse(time_series=series)
 
     def _series(self, key: tuple, points: dict[float, list[float]]) -> Any:

@@ -36,9 +36,16 @@ def test_one_failure_among_the_first_five_requests_takes_no_good_model_back() ->
     assert state(1, errors=1, held_s=1) is StepState.WATCH
 
 
-def test_a_slow_challenger_is_harm_and_unmeasured_slowness_is_none() -> None:
+def test_a_slow_challenger_is_harm() -> None:
     assert state(100, slow=50, held_s=1) is StepState.HARM
-    assert state(300, slow=None) is StepState.ADVANCE
+
+
+def test_without_any_latency_a_step_is_watched_and_never_passed() -> None:
+    untimed = Seen(requests=300, errors=0, slow=None)
+    assert judge_step(POLICY, untimed, held_s=60, waited_s=60).state is StepState.WATCH
+    late = judge_step(POLICY, untimed, held_s=600, waited_s=600)
+    assert late.state is StepState.NO_EVIDENCE
+    assert "latency" in late.message
 
 
 def test_one_pause_of_the_machine_takes_no_good_model_back() -> None:
@@ -50,6 +57,8 @@ def test_one_pause_of_the_machine_takes_no_good_model_back() -> None:
 def test_where_slowness_is_not_counted_the_tail_latency_stands_for_it() -> None:
     slow = Seen(requests=300, errors=0, slow=None, p99_ms=900.0)
     assert judge_step(POLICY, slow, held_s=60, waited_s=60).state is StepState.HARM
+    fast = Seen(requests=300, errors=0, slow=None, p99_ms=90.0)
+    assert judge_step(POLICY, fast, held_s=60, waited_s=60).state is StepState.ADVANCE
     few = Seen(requests=20, errors=0, slow=None, p99_ms=900.0)
     assert judge_step(POLICY, few, held_s=1, waited_s=1).state is StepState.WATCH
 

@@ -30,7 +30,7 @@ class StepState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
-    """What users of one slot saw; `slow` and `p99_ms` None where the platform has none.
+    """What users of one slot saw; `slow` and `p99_ms` None where the platform tells none.
 
     `refused`: requests answered 4xx, beside `requests`. Users send wrong requests to every
     model alike, so they are held against `refused_share`, what the champion refuses.
@@ -58,7 +58,8 @@ def judge_step(
     """Judge a step from all the challenger's requests since the step began.
 
     Harm is called as soon as a share is above its limit with confidence; a step is passed only
-    when enough requests are in and every measured share keeps its limit. Silence never passes.
+    when enough requests are in, every share keeps its limit, and some latency was measured:
+    the slow share or the 99th percentile. Silence never passes.
 
     Args:
         policy: limits and how long to hold.
@@ -69,13 +70,15 @@ def judge_step(
     harm = _harm(policy, seen)
     if harm:
         return StepJudgement(state=StepState.HARM, message=harm)
-    enough = seen.requests >= policy.min_requests and held_s >= policy.hold_s
+    timed = seen.slow is not None or seen.p99_ms is not None
+    enough = seen.requests >= policy.min_requests and held_s >= policy.hold_s and timed
     over = _over_limit(policy, seen)
     if enough and not over:
         message = f"{seen.requests} requests, {seen.errors} errors, {_slow(seen)} slow"
         return StepJudgement(state=StepState.ADVANCE, message=message)
     if waited_s >= policy.step_time_limit_s:
-        why = over or f"figures for only {held_s:.0f} s and {seen.requests} requests came in"
+        figures = "figures" if timed else "no latency, and figures"
+        why = over or f"{figures} for only {held_s:.0f} s and {seen.requests} requests came in"
         message = f"{why} within {policy.step_time_limit_s:g} s"
         return StepJudgement(state=StepState.NO_EVIDENCE, message=message)
     return StepJudgement(state=StepState.WATCH, message=f"{seen.requests} requests so far")

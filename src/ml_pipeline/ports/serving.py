@@ -219,8 +219,10 @@ class Window:
     """What one slot did between two times.
 
     `requests` 0 is "no data", which is never healthy. `slow` and `p99_ms` are None where the
-    platform does not measure them. `as_of`: until when the figures are complete. `refused`:
-    requests answered 4xx, which are not among `requests`; None where they are not told apart.
+    platform does not tell them; of requests without either nobody knows how slow they were, so no
+    step of a rollout is passed on them. `as_of`: until when the figures are complete; requests
+    whose latency is still to come are not. `refused`: requests answered 4xx, which are not among
+    `requests`; None where they are not told apart.
     """
 
     slot: str

@@ -31,8 +31,8 @@ class AzuremlTraffic:
     """Speaks `ports.serving.TrafficMetrics`.
 
     Azure counts no requests slower than a limit, so `slow` is None; `p99_ms` is the largest of
-    the minutes', which the window's own cannot exceed. 4xx is the
-    client's fault and no request, but `refused`.
+    the minutes', which the window's own cannot exceed. A minute with answers whose latency has not
+    come is not complete. 4xx is the client's fault and no request, but `refused`.
     """
 
     def __init__(self, endpoint: Endpoint) -> None:
@@ -48,11 +48,14 @@ class AzuremlTraffic:
         as_of = self._complete()
         split = f"deployment eq '{deployment_of(slot)}' and statusCodeClass eq '*'"
         counted = dict.fromkeys((_SERVED, _FAILED, _REFUSED), 0)
-        for kind, value in self._points(_REQUESTS, split, start, end):
+        answered = set()
+        for kind, at, value in self._points(_REQUESTS, split, start, end):
             if kind in counted:
                 counted[kind] += round(value)
+            if kind == _SERVED and value:
+                answered.add(at)
         only = f"deployment eq '{deployment_of(slot)}'"
-        slowest = [value for _, value in self._points(_P99, only, start, end)]
+        timed = [(at, value) for _, at, value in self._points(_P99, only, start, end)]
         requests = counted[_SERVED] + counted[_FAILED]
         return Window(
             slot=slot,
@@ -61,8 +64,8 @@ class AzuremlTraffic:
             requests=requests,
             errors=counted[_FAILED],
             slow=None,
-            p99_ms=max(slowest) if slowest and requests else None,
-            as_of=as_of,
+            p99_ms=max(value for _, value in timed) if timed and requests else None,
+            as_of=min([as_of, *(answered - {at for at, _ in timed})]),
             refused=counted[_REFUSED],
         )
 
@@ -75,8 +78,8 @@ class AzuremlTraffic:
 
     def _points(
         self, metric: str, split: str, start: datetime, end: datetime
-    ) -> Iterator[tuple[str, float]]:
-        """Status class and value of each minute that begins in the window."""
+    ) -> Iterator[tuple[str, datetime, float]]:
+        """Status class, beginning and value of each minute that begins in the window."""
         period = timedelta(seconds=self._workspace.policy.metrics_period_s)
         results = self._workspace.tried(
             f"metric {metric} of {self._endpoint.name}",
@@ -96,8 +99,9 @@ class AzuremlTraffic:
             kind = next((v for k, v in one.metadata_values.items() if k.lower() == _CLASS), "")
             for point in one.data:
                 value: Any = point.average
-                if value is not None and start <= point.timestamp.astimezone(UTC) < end:
-                    yield kind, float(value)
+                at = point.timestamp.astimezone(UTC)
+                if value is not None and start <= at < end:
+                    yield kind, at, float(value)
 
 
 _CLASS = "statuscodeclass"

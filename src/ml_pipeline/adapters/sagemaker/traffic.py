@@ -1,6 +1,7 @@
 """What users of each slot saw, from CloudWatch."""
 
 import math
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +22,7 @@ class SageMakerTraffic:
     CloudWatch sums a metric over periods, so a window holds the periods that begin in it: windows
     side by side neither overlap nor leave gaps, and what came before the first whole period of a
     rollout's step is in none of that step's windows. `as_of` is the end of the newest period that
-    is complete.
+    is complete; a period with answers whose latency has not come is not.
 
     Latency is the container's (`ModelLatency`). Of several periods the largest 99th percentile
     is given: that of all requests together is never greater.
@@ -46,25 +47,26 @@ class SageMakerTraffic:
             self._clock.now() - timedelta(seconds=self._policy.metrics_delay_s), period_s
         )
         found = self._asked(slot, first, last, slow_ms)
-        refused = sum(found["refused"])
+        refused = sum(found["refused"].values())
         return Window(
             slot=slot,
             start=start,
             end=end,
             # what a container refuses as the client's own fault says nothing of the model
-            requests=max(0, round(sum(found["requests"]) - refused)),
-            errors=round(sum(found["errors"])),
-            slow=round(sum(found["slow"])),
-            p99_ms=max(found["p99"]) / _MICRO if found["p99"] else None,
-            as_of=complete,
+            requests=max(0, round(sum(found["requests"].values()) - refused)),
+            errors=round(sum(found["errors"].values())),
+            slow=round(sum(found["slow"].values())) if found["p99"] else None,
+            p99_ms=max(found["p99"].values()) / _MICRO if found["p99"] else None,
+            as_of=min([complete, *_untimed(found)]),
             refused=round(refused),
         )
 
     def _asked(
         self, slot: str, first: datetime, last: datetime, slow_ms: float
-    ) -> dict[str, list[float]]:
+    ) -> dict[str, dict[datetime, float]]:
+        """The value of each metric in each period, by the period's beginning."""
         queries = [self._query(name, slot, slow_ms) for name in _QUERIES]
-        found: dict[str, list[float]] = {name: [] for name in _QUERIES}
+        found: dict[str, dict[datetime, float]] = {name: {} for name in _QUERIES}
         # a window in which no period begins is asked for too: whether CloudWatch answers is news
         until = max(last, first + timedelta(seconds=self._policy.metrics_period_s))
         results = self._clients.pages(
@@ -74,14 +76,14 @@ class SageMakerTraffic:
         for one in results:
             if one.get("StatusCode") not in {"Complete", "PartialData"} or one["Id"] not in found:
                 raise _unreadable(slot, f"{one['Id']} is {one.get('StatusCode')}")
-            found[one["Id"]] += [
-                float(value)
+            found[one["Id"]] |= {
+                utc(at): float(value)
                 for at, value in zip(one["Timestamps"], one["Values"], strict=True)
                 if utc(at) < last
-            ]
-        for name, values in found.items():
-            if any(not math.isfinite(value) or value < 0 for value in values):
-                raise _unreadable(slot, f"{name} holds {values}")
+            }
+        for name, periods in found.items():
+            if any(not math.isfinite(value) or value < 0 for value in periods.values()):
+                raise _unreadable(slot, f"{name} holds {list(periods.values())}")
         return found
 
     def _query(self, name: str, slot: str, slow_ms: float) -> dict[str, Any]:
@@ -112,6 +114,16 @@ _QUERIES = {
     "slow": ("ModelLatency", "TC({slow}:)"),
     "p99": ("ModelLatency", "p99"),
 }
+
+
+def _untimed(found: Mapping[str, Mapping[datetime, float]]) -> list[datetime]:
+    """Periods with answers of the model and without their latency."""
+    failed, refused = found["errors"], found["refused"]
+    return [
+        at
+        for at, asked in found["requests"].items()
+        if asked > failed.get(at, 0) + refused.get(at, 0) and at not in found["p99"]
+    ]
 
 
 def _up(moment: datetime, period_s: int) -> datetime:

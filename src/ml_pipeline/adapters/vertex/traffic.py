@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 _ONLINE = "aiplatform.googleapis.com/prediction/online"
 _RESPONSES, _LATENCIES = f"{_ONLINE}/response_count", f"{_ONLINE}/prediction_latencies"
 _TOO_MANY = 429
+#: When a sample's period began and ended.
+_Period = tuple[datetime, datetime]
 
 
 class VertexTraffic:
@@ -28,7 +30,7 @@ class VertexTraffic:
     window its end lies in, so that windows side by side neither overlap nor leave gaps; a window
     begins up to one period late and ends up to one period early. Answers with 4xx are the
     client's own fault and no request here but `refused`, except for 429, which is too few
-    machines.
+    machines. A period with answers whose latency has not come is not complete.
 
     Args:
         endpoint: production.
@@ -53,12 +55,16 @@ class VertexTraffic:
         deployed = slots_of(self._endpoint.get()).get(slot)
         codes: dict[int, int] = {}
         latencies: Latencies | None = None
+        answered: list[_Period] = []
+        timed: list[_Period] = []
         if deployed is not None and end > start:
             for series in self._series(_RESPONSES, deployed.id, start, end):
                 code = int(series.metric.labels["response_code"])
                 count = sum(point.value.int64_value for point in series.points)
                 codes[code] = codes.get(code, 0) + count
+                answered += _periods(series) if code < 400 else ()
             for series in self._series(_LATENCIES, deployed.id, start, end):
+                timed += _periods(series)
                 for point in series.points:
                     latencies = added(latencies, point.value.distribution_value)
         errors = sum(n for code, n in codes.items() if code >= 500 or code == _TOO_MANY)
@@ -72,7 +78,7 @@ class VertexTraffic:
             errors=errors,
             slow=latencies.slow(slow_ms) if latencies and measured else None,
             p99_ms=latencies.quantile_ms(0.99) if latencies and measured else None,
-            as_of=min(complete, end),
+            as_of=min([complete, end, *_untimed(answered, timed)]),
             refused=sum(codes.values()) - good - errors,
         )
 
@@ -101,6 +107,24 @@ class VertexTraffic:
                 f"Cloud Monitoring knows no metric {metric}: {error}",
                 remedy="Enable the Cloud Monitoring API of the project.",
             ) from error
+
+
+def _periods(series: Any) -> list[_Period]:
+    """Those in which there was something."""
+    return [
+        (point.interval.start_time, point.interval.end_time)
+        for point in series.points
+        if point.value.int64_value or point.value.distribution_value.count
+    ]
+
+
+def _untimed(answered: Sequence[_Period], timed: Sequence[_Period]) -> list[datetime]:
+    """Beginnings of periods with answers and without a latency; the two need not keep step."""
+    return [
+        start
+        for start, end in answered
+        if not any(begun < end and start < ended for begun, ended in timed)
+    ]
 
 
 if TYPE_CHECKING:
