@@ -112,13 +112,14 @@ def test_a_bucket_that_refuses_is_said(case):
     assert calls(case, "CreateCustomJob") == 0
 
 
-def test_a_token_that_expires_half_way_is_renewed_once(case):
+def test_a_token_that_expires_half_way_is_renewed_and_not_at_each_call(case):
     platform = case.platform()
     job = platform.submit(case.request())
     issued = calls(case, "token")
     case.emulator.tokens.expire()
     assert case.ended(platform, job) is JobState.SUCCEEDED
-    assert calls(case, "token") == issued + 1
+    # Google's library takes no lock: two calls at one time may both find it expired.
+    assert issued < calls(case, "token") <= issued + 2
 
 
 def test_a_sign_in_that_ended_for_good_is_refused_with_a_remedy(case):
