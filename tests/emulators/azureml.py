@@ -58,7 +58,8 @@ class RefusalError(Exception):
 class Fault:
     """What happens to the next `times` requests whose `METHOD path` the pattern finds.
 
-    `kind` is an HTTP status, `reset` (the connection ends without an answer) or `slow`.
+    `kind` is an HTTP status, `reset` (the connection ends without an answer), `unheard`
+    (so too, after the request did its work) or `slow`.
     """
 
     pattern: str
@@ -575,6 +576,7 @@ def _handler(emulator: AzuremlEmulator) -> type[BaseHTTPRequestHandler]:
             emulator.calls.append((self.command, parts.path))
             if self._faulty(parts.path):
                 return
+            unheard = self._met(parts.path, unheard=True) is not None
             try:
                 status, more, content = emulator.handle(
                     self.command, parts.path, query, body, headers
@@ -586,25 +588,38 @@ def _handler(emulator: AzuremlEmulator) -> type[BaseHTTPRequestHandler]:
                 emulator.violations.append(f"{self.command} {self.path}: {error!r}")
                 status, more = 500, {}
                 content = {"error": {"code": "Bug", "message": repr(error)}}
-            self._answer(status, more, content)
+            if unheard:
+                self._drop()
+            else:
+                self._answer(status, more, content)
 
-        def _faulty(self, path: str) -> bool:
+        def _met(self, path: str, *, unheard: bool) -> Fault | None:
             for fault in emulator.faults:
-                if fault.times and re.search(fault.pattern, f"{self.command} {path}"):
+                asked = (fault.kind == "unheard") is unheard
+                if asked and fault.times and re.search(fault.pattern, f"{self.command} {path}"):
                     fault.times -= 1
                     fault.seen += 1
-                    if fault.kind == "slow":
-                        time.sleep(fault.seconds)
-                        return False
-                    if fault.kind == "reset":
-                        self.close_connection = True
-                        self.connection.close()
-                        return True
-                    code = fault.code or str(fault.kind)
-                    error = {"code": code, "message": f"an injected {fault.kind}"}
-                    self._answer(int(fault.kind), fault.headers, {"error": error})
-                    return True
-            return False
+                    return fault
+            return None
+
+        def _drop(self) -> None:
+            self.close_connection = True
+            self.connection.close()
+
+        def _faulty(self, path: str) -> bool:
+            fault = self._met(path, unheard=False)
+            if fault is None:
+                return False
+            if fault.kind == "slow":
+                time.sleep(fault.seconds)
+                return False
+            if fault.kind == "reset":
+                self._drop()
+                return True
+            code = fault.code or str(fault.kind)
+            error = {"code": code, "message": f"an injected {fault.kind}"}
+            self._answer(int(fault.kind), fault.headers, {"error": error})
+            return True
 
         def _answer(self, status: int, headers: dict, content: object) -> None:
             data = content if isinstance(content, bytes) else b""

@@ -75,6 +75,8 @@ class Emulator:
         try:
             self._interfere(operation, environ)
             answer = self._own(request, operation)
+            if answer is not None and self.account.fault("unheard", operation):
+                self._drop(environ)  # it is done, and nobody hears of it
         except AwsError as error:
             answer = self._refusal(error, request)
         if answer is None:
@@ -155,10 +157,14 @@ class Emulator:
         if slow:
             time.sleep(slow.get("seconds", 1))
         if fault("reset", operation):
-            connection = environ["werkzeug.socket"]
-            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            connection.shutdown(socket.SHUT_RDWR)  # others hold files on it: closing waits for them
-            raise ConnectionResetError
+            self._drop(environ)
+
+    def _drop(self, environ) -> None:
+        """End the connection without an answer."""
+        connection = environ["werkzeug.socket"]
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        connection.shutdown(socket.SHUT_RDWR)  # others hold files on it: closing waits for them
+        raise ConnectionResetError
 
     def _refusal(self, error, request):
         kinds = {"Content-Type": "application/x-amz-json-1.1", "x-amzn-ErrorType": error.code}

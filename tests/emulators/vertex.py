@@ -228,7 +228,10 @@ class VertexEmulator:
                     return self.endpoints.GetEndpoint(request.endpoint)
                 if fault is not None and fault.operation:
                     self.failing[threading.get_ident()] = fault.code
-                return getattr(part, name)(request) or empty_pb2.Empty()
+                done = getattr(part, name)(request) or empty_pb2.Empty()
+                if fault is None or not fault.unheard:
+                    return done
+                raise RefusedError("UNAVAILABLE", "Connection reset by peer")  # noqa: TRY301
             except RefusedError as error:
                 context.abort_with_status(_status(error))
 

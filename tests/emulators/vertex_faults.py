@@ -20,6 +20,7 @@ class Fault:
         delay_s: how long the answer takes.
         reset: the connection ends without an answer.
         lost: the call is answered and does nothing.
+        unheard: the call does its work, and the answer is lost on its way.
         operation: the call is answered, and the long-running operation it begins fails.
         metadata: none; here so that faults can be told as JSON with a note.
     """
@@ -31,6 +32,7 @@ class Fault:
     delay_s: float = 0
     reset: bool = False
     lost: bool = False
+    unheard: bool = False
     operation: bool = False
     metadata: str = ""
 

@@ -101,15 +101,13 @@ class AzuremlTraining:
         return JobResult(metrics=metrics, model_uri=model)
 
     def cancel(self, job: JobRef) -> None:
-        if self.state(job).final:
-            return
         try:
             self._workspace.ask(
                 f"to cancel job {job.name}",
                 lambda ml: ml.jobs.begin_cancel(job.name, polling=False),
             )
         except PlatformRefusedError:
-            if not self.state(job).final:  # it may have ended between the two calls
+            if not self.state(job).final:  # one that has ended is left as it is
                 raise
 
     def url(self, job: JobRef) -> str:

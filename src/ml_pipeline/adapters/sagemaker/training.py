@@ -135,15 +135,12 @@ class SageMakerTraining:
         )
 
     def cancel(self, job: JobRef) -> None:
-        if self.state(job).final:
-            return
         try:
             self._clients.call("sagemaker", "stop_training_job", TrainingJobName=job.name)
         except PlatformRefusedError:
-            # it ended, or somebody else stopped it, between the look and the call
-            if self.state(job) not in {JobState.CANCELLING, JobState.CANCELLED}:
-                if self.state(job).final:
-                    return
+            # it has ended, or is already asked to stop: only otherwise is this a refusal
+            state = self.state(job)
+            if not state.final and state is not JobState.CANCELLING:
                 raise
 
     def url(self, job: JobRef) -> str:

@@ -1,6 +1,7 @@
 """Training as Vertex AI custom jobs on the project's image."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -8,11 +9,11 @@ from google.api_core import exceptions as api
 from google.cloud.aiplatform_v1 import types
 
 from ml_pipeline.adapters.vertex.artifacts import VertexArtifacts
-from ml_pipeline.adapters.vertex.client import Clients
+from ml_pipeline.adapters.vertex.client import CALL_S, Clients
 from ml_pipeline.adapters.vertex.states import state_of
 from ml_pipeline.adapters.vertex.storage import Bucket
 from ml_pipeline.domain.cloud_image import ENTRY
-from ml_pipeline.domain.errors import DataError, PlatformRefusedError
+from ml_pipeline.domain.errors import DataError, PlatformRefusedError, PlatformUnavailableError
 from ml_pipeline.domain.identifiers import checked_run_id
 from ml_pipeline.domain.reported_metrics import reported_metrics
 from ml_pipeline.ports import containers as told
@@ -33,7 +34,9 @@ class VertexTraining:
     """Speaks `ports.training.TrainingPlatform`.
 
     A job's name on the platform is a number nobody can foresee, so its key stands in labels and
-    is looked up before a job is made. Of two jobs with one key the older one counts.
+    is looked up before every attempt to make one, and after: an answer may have been lost, and
+    the list is late at times. Of two jobs with one key the older one counts, and the other is
+    cancelled.
 
     Args:
         clients: who asks.
@@ -47,24 +50,51 @@ class VertexTraining:
 
     def submit(self, request: TrainingRequest) -> JobRef:
         checked_run_id(request.run_id)
-        known = self._of_run(request.project, request.run_id)
-        same = [one for one in known if one.labels[ATTEMPT] == str(request.attempt)]
+        same = self._of_key(request.project, request.run_id, str(request.attempt))
         if same:
-            return _ref(min(same, key=_created))
+            return self._eldest(same)
         artifacts = VertexArtifacts(self._bucket)
         with packed_source(request.source) as code:
             source = artifacts.put(code, SOURCE_ARCHIVE)
         data = artifacts.put(request.data, request.data.name)
         try:
-            made = self._clients.asked(
-                "to submit a training job",
-                self._clients.jobs.create_custom_job,
-                parent=self._clients.parent,
-                custom_job=self._job(request, data, source),
-            )
+            made = self._made(request, self._job(request, data, source))
         except api.NotFound as error:
             raise _nowhere(self._clients.parent) from error
-        return _ref(made)
+        # when the twins cannot be listed now, `cancel` and the next `submit` see them
+        with suppress(PlatformUnavailableError):
+            same = self._of_key(request.project, request.run_id, str(request.attempt))
+        return self._eldest([*same, made])
+
+    def _made(self, request: TrainingRequest, asked: types.CustomJob) -> types.CustomJob:
+        tried = False
+
+        def once() -> types.CustomJob:
+            nonlocal tried
+            if tried:  # the attempt before may have made it, and its answer been lost
+                same = self._of_key(request.project, request.run_id, str(request.attempt))
+                if same:
+                    return min(same, key=_created)
+            tried = True
+            return self._clients.jobs.create_custom_job(
+                parent=self._clients.parent,
+                custom_job=asked,
+                retry=None,
+                timeout=CALL_S,
+            )
+
+        return self._clients.attempts("to submit a training job", once)
+
+    def _of_key(self, project: str, run_id: str, attempt: str) -> list[types.CustomJob]:
+        known = self._of_run(project, run_id)
+        return [one for one in known if one.labels[ATTEMPT] == attempt]
+
+    def _eldest(self, same: Sequence[types.CustomJob]) -> JobRef:
+        """The oldest of the jobs with one key; the others are cancelled, because they cost."""
+        eldest = min(same, key=_created)
+        for name in {one.name for one in same} - {eldest.name}:
+            self._end(JobRef(PLATFORM, name))
+        return _ref(eldest)
 
     def find(self, project: str, run_id: str) -> JobRef | None:
         known = self._of_run(project, run_id)
@@ -110,14 +140,22 @@ class VertexTraining:
         )
 
     def cancel(self, job: JobRef) -> None:
-        if self.state(job).final:
-            return
+        """Ask the job to stop, and every other with its key."""
+        self._end(job)
+        labels = self._get(job).labels
+        for one in self._of_key(labels[PROJECT], labels[RUN], labels[ATTEMPT]):
+            if one.name != job.name and not state_of(one.name, one.state).final:
+                self._end(_ref(one))
+
+    def _end(self, job: JobRef) -> None:
         try:
             self._clients.asked(
                 f"to cancel {job.name}", self._clients.jobs.cancel_custom_job, name=job.name
             )
+        except api.NotFound as error:
+            raise _unknown(job) from error
         except PlatformRefusedError:
-            if not self.state(job).final:  # it may have ended meanwhile
+            if not self.state(job).final:  # one that has ended is left as it is
                 raise
 
     def url(self, job: JobRef) -> str:
