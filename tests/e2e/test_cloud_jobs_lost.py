@@ -29,7 +29,9 @@ class Azureml:
 
     def lose_submission(self) -> None:
         self.fault("PUT .*/jobs/shop_run-1_1$", "unheard")
-        self.fault("PUT .*/jobs/shop_run-1_1$", "reset", 4)
+        self.fault(
+            "PUT .*/jobs/shop_run-1_1$", "reset", 3
+        )  # all tries but the last, which makes the job
 
     def clear(self) -> None:
         self.case.emulator.faults.clear()

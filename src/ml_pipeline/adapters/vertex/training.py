@@ -76,12 +76,8 @@ class VertexTraining:
                 if same:
                     return min(same, key=_created)
             tried = True
-            return self._clients.jobs.create_custom_job(
-                parent=self._clients.parent,
-                custom_job=asked,
-                retry=None,
-                timeout=CALL_S,
-            )
+            make = self._clients.jobs.create_custom_job
+            return make(parent=self._clients.parent, custom_job=asked, retry=None, timeout=CALL_S)
 
         return self._clients.attempts("to submit a training job", once)
 
