@@ -7,6 +7,7 @@ import pytest
 
 from ml_pipeline.adapters.local.evidence import LocalRuns, read_journal
 from ml_pipeline.domain.errors import ConfigurationError
+from ml_pipeline.domain.policies.release import StagingPolicy
 from ml_pipeline.ports.registry import CHAMPION
 from ml_pipeline.ports.training import JobState
 from ml_pipeline.session import recovery
@@ -49,7 +50,7 @@ class Cloud:
         self.registry.set_alias("m", CHAMPION, "1")
         self.session = SimpleNamespace(
             wiring=self,
-            settings=SimpleNamespace(model="m", platform=platform),
+            settings=SimpleNamespace(model="m", platform=platform, staging=StagingPolicy()),
             clock=self.clock,
         )
 
