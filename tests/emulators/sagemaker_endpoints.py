@@ -326,7 +326,8 @@ class Variant:
         model = self.folder / "model"
         model.mkdir(parents=True)
         with tarfile.open(fileobj=io.BytesIO(content)) as tar:
-            tar.extractall(model, filter="data")
+            # Python 3.11 has the filter from its fourth patch on.
+            tar.extractall(model, **({"filter": "data"} if hasattr(tarfile, "data_filter") else {}))
         ready, text = self.folder / "ready.json", self.folder / "log.txt"
         with text.open("wb") as file:
             self.process = subprocess.Popen(
