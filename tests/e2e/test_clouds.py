@@ -110,8 +110,9 @@ def test_a_model_that_harms_is_rolled_back(released):
 def test_status_says_what_the_endpoint_gives_to_whom(released):
     shown = released.run("status")
     assert shown.code == 0, shown.output
-    shares = [f"{slot} {share} %" for slot, share in released.weights().items()]
-    assert f"traffic:  {', '.join(shares)}" in shown.output
+    every = released.parts.router.weights().items()
+    shares = [f"{slot} {share} %" for slot, share in sorted(every, key=lambda it: (-it[1], it[0]))]
+    assert f"traffic:  {', '.join(shares)}\n" in shown.output
     assert f"champion: version {released.champion()}" in shown.output
 
 

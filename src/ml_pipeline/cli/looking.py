@@ -57,7 +57,9 @@ def _show_traffic(session: Session) -> int:
     except PipelineError as error:
         say(f"traffic:  {said(str(error))}")
         return int(error.exit_code)
-    shares = (f"{slot} {share} %" for slot, share in weights.items())
+    # Platforms name slots in any order, and differently each time.
+    largest_first = sorted(weights.items(), key=lambda it: (-it[1], it[0]))
+    shares = [f"{slot} {share} %" for slot, share in largest_first]
     say(f"traffic:  {', '.join(shares) or 'nothing serves'}")
     if holder is not None:
         say(f"rollout:  run {holder} moves traffic, or died while it did")

@@ -11,14 +11,10 @@ from dagger import dag
 from ml_pipeline.containers.image import PROGRAM, UV_CACHE, extras, pipeline_image
 from ml_pipeline.containers.project import Names, names_of
 from ml_pipeline.containers.settings import whole_settings
+from ml_pipeline.domain import left_out
 
-#: Never part of a project: what tools leave, and what the pipeline itself writes.
-LEFT_OUT = [
-    "**/.git", "**/.venv", "**/venv", "**/__pycache__", "**/node_modules", "**/runs",
-    "**/.ml-pipeline", "**/.pytest_cache", "**/.ruff_cache", "**/.mypy_cache", "**/.hypothesis",
-    "**/.tox", "**/.nox", "**/.ipynb_checkpoints", "**/.coverage", "**/.DS_Store", "**/.idea",
-    "**/.vscode", "**/*.pyc",
-]  # fmt: skip
+#: Never part of a project, as patterns of Dagger's.
+LEFT_OUT = [*(f"**/{name}" for name in sorted(left_out.LEFT_OUT)), "**/*.pyc"]
 SOURCE, STATE, RUNS, OUT = "/src", "/state", "/runs", "/out"
 EVIDENCE, _GIVEN_STATE = "/given/evidence", "/given/state"
 #: The environment variable that hands on each credential of the constructor.

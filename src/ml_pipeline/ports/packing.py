@@ -8,14 +8,10 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from ml_pipeline.domain.errors import DataError
+from ml_pipeline.domain.left_out import LEFT_OUT
 
 #: What a job's own copy of the project's code is called where it is stored.
 SOURCE_ARCHIVE = "source.tar.gz"
-#: Never part of a project's code: what tools leave, and what the pipeline itself writes.
-_LEFT_OUT = frozenset(
-    {".git", ".venv", "venv", "__pycache__", "node_modules", "runs", ".ml-pipeline"}
-    | {".pytest_cache", ".ruff_cache", ".mypy_cache", ".hypothesis", ".tox", ".nox"}
-)
 
 
 def packed_source(folder: Path) -> AbstractContextManager[Path]:
@@ -24,7 +20,7 @@ def packed_source(folder: Path) -> AbstractContextManager[Path]:
     Raises:
         DataError: there is no such folder, or it holds a symbolic link.
     """
-    return packed(folder, without=_LEFT_OUT)
+    return packed(folder, without=LEFT_OUT)
 
 
 @contextmanager

@@ -11,15 +11,8 @@ from functools import cache
 from pathlib import Path
 
 from ml_pipeline.domain.errors import ConfigurationError
+from ml_pipeline.domain.left_out import LEFT_OUT
 
-#: Never part of a project's source: what tools leave, and what the pipeline itself writes.
-LEFT_OUT = frozenset(
-    {
-        ".git", ".venv", "venv", "__pycache__", "node_modules", "runs", ".ml-pipeline",
-        ".pytest_cache", ".ruff_cache", ".mypy_cache", ".hypothesis", ".tox", ".nox",
-        ".ipynb_checkpoints", ".coverage", ".DS_Store", ".idea", ".vscode",
-    }
-)  # fmt: skip
 #: Names the commit where there is no repository to ask, as in a container.
 COMMIT = "MLP_COMMIT"
 _COMMIT = re.compile(r"[0-9a-f]{7,64}\+?")
