@@ -24,6 +24,8 @@ CONVERTERS = (
     "skl2onnx>=1.19,<2",
     "onnxmltools>=1.14,<2",
     "onnx>=1.17,<2",
+    # onnxmltools imports it and does not say so
+    "packaging>=24",
     # skl2onnx 1.20 hands numpy booleans to protobuf, and 7 takes none
     "protobuf<7",
 )
