@@ -145,6 +145,13 @@ class Wiring:
         return self.parts.training
 
     @cached_property
+    def spot_wait_s(self) -> float:
+        """Seconds a training may be queued on top of its time limit."""
+        if self.settings.platform is Platform.SAGEMAKER and self.settings.sagemaker.spot:
+            return self.settings.sagemaker.spot_wait_s
+        return 0
+
+    @cached_property
     def artifacts(self) -> ArtifactStore:
         """Where training leaves models."""
         return self.parts.artifacts

@@ -68,9 +68,9 @@ def wait_for_job() -> int:
         def journal(event: str, **facts: Any) -> None:
             append_journal(folder, session.clock, event, **facts)
 
-        training, policy = session.wiring.training, session.settings.train
-        train.wait_for(job, training, policy, session.clock, journal)
-        _answer(run=asked.run, job=job.name, state=training.state(job))
+        wiring, policy = session.wiring, session.settings.train
+        train.wait_for(job, wiring.training, policy, session.clock, journal, wiring.spot_wait_s)
+        _answer(run=asked.run, job=job.name, state=wiring.training.state(job))
         return ExitCode.DONE
 
     return _program(wait_for_job, work)

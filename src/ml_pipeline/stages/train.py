@@ -6,12 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from ml_pipeline.domain.commands import hyperparameter_words
-from ml_pipeline.domain.errors import (
-    DataError,
-    PipelineError,
-    PlatformUnavailableError,
-    TimeLimitError,
-)
+from ml_pipeline.domain.errors import DataError, PipelineError, PlatformUnavailableError
 from ml_pipeline.domain.evidence import Check, StageOutcome, Status
 from ml_pipeline.domain.metrics import read
 from ml_pipeline.domain.policies.data import DataPolicy
@@ -29,6 +24,7 @@ from ml_pipeline.ports.training import (
     ended_with_us,
     url_of,
 )
+from ml_pipeline.ports.training_limit import Patience
 from ml_pipeline.ports.training_output import require_file
 from ml_pipeline.stages.fetch_data import given_to_training
 
@@ -58,6 +54,7 @@ def run(
     artifacts: ArtifactStore,
     options: RunOptions,
     clock: Clock,
+    spot_wait_s: float = 0,
 ) -> StageOutcome:
     """Submit, wait and bring the model home; whatever stops the wait also stops the job."""
     request = request_of(
@@ -76,7 +73,7 @@ def run(
         job = submit(request, training, clock)
     with ended_with_us(job, training, clock, stage.journal):
         told(job, training, stage.journal)
-        state = _wait(job, training, train, clock, stage.journal)
+        state = _wait(job, training, train, clock, stage.journal, spot_wait_s)
     _require_success(job, state, training)
     return _brought_home(stage, job, training, artifacts, train, metric)
 
@@ -196,15 +193,18 @@ def wait_for(
     train: TrainPolicy,
     clock: Clock,
     journal: Callable[..., None],
+    spot_wait_s: float,
 ) -> None:
     """Wait until a job has succeeded; whatever stops the wait also stops the job.
+
+    It may be queued for `spot_wait_s` on top of its time limit.
 
     Raises:
         DataError: it failed, or somebody cancelled it.
         TimeLimitError: it ran too long, and was cancelled.
     """
     with ended_with_us(job, training, clock, journal):
-        state = _wait(job, training, train, clock, journal)
+        state = _wait(job, training, train, clock, journal, spot_wait_s)
     _require_success(job, state, training)
 
 
@@ -222,8 +222,9 @@ def _wait(
     train: TrainPolicy,
     clock: Clock,
     journal: Callable[..., None],
+    spot_wait_s: float,
 ) -> JobState:
-    begun = clock.monotonic()
+    patience = Patience(clock, limit_s=train.time_limit_s, spot_wait_s=spot_wait_s)
     # Local trainings last seconds: the first looks come sooner than the steady pace. A cloud is
     # polled at its own pace from the start: a platform counts every call.
     pause_s = min(0.2, train.poll_s) if train.poll_s <= _NEAR_S else train.poll_s
@@ -233,17 +234,14 @@ def _wait(
             state, blind = training.state(job), 0
             if state.final:
                 return state
+            patience.saw(state)
         except PlatformUnavailableError as error:
+            patience.saw(None)
             blind += 1
             if blind == _BLIND_LOOKS:
                 raise
             journal("job-unseen", job=job.name, said=str(error))
-        if clock.monotonic() - begun > train.time_limit_s:
-            raise TimeLimitError(
-                f"training job {job.name} ran longer than train.time_limit_s ="
-                f" {train.time_limit_s:g} s; it was cancelled",
-                remedy="Raise 'train.time_limit_s', or find out why the training hangs.",
-            )
+        patience.require(job)
         # never sooner than the pace, and not in step with others that began at the same moment
         clock.sleep(pause_s * (1 + _JITTER * random.random()))  # noqa: S311
         pause_s = min(pause_s * 1.5, train.poll_s)

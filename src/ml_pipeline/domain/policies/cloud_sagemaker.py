@@ -51,7 +51,7 @@ class SageMakerPolicy(Policy):
     volume_gb: int = Field(default=30, ge=1, le=16384)
     #: train on spot capacity: cheaper, may wait and be restarted
     spot: bool = False
-    #: seconds a spot job may wait for capacity, on top of its running time
+    #: seconds a spot job may wait for capacity, on top of `train.time_limit_s`
     spot_wait_s: Positive = 3600
     #: instance a deployment runs on
     serving_instance_type: str = Field(default="ml.m5.large", pattern=_INSTANCE)
