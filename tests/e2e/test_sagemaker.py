@@ -32,6 +32,7 @@ SETTINGS = {
     "sagemaker.image": "123456789012.dkr.ecr.us-east-1.amazonaws.com/shop@sha256:" + "0" * 64,
     "sagemaker.metrics_period_s": 1,
     "sagemaker.metrics_delay_s": 1,
+    "sagemaker.baking_s": 1,
     # A busy machine is no fault of the model's.
     "load.rate_per_s": 10,
     "load.time_out_s": 30,

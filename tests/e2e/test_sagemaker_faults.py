@@ -3,6 +3,7 @@
 import sys
 from dataclasses import replace
 
+import httpx
 import pytest
 
 from ml_pipeline.domain.errors import (
@@ -18,7 +19,7 @@ from tests.emulators.sagemaker_driver import (
     sagemaker_training,
 )
 from tests.emulators.sagemaker_script import SCRIPT_MODE, stored
-from tests.fakes.platforms import eventually, taken_over
+from tests.fakes.platforms import BODY, eventually, taken_over
 from tests.fakes.projects import write_files
 
 RESUMES = """
@@ -51,6 +52,26 @@ def world(tmp_path):
     yield made
     made.emulator.faults()
     made.down()
+
+
+def alarms(world, prefix: str) -> list[dict]:
+    """As CloudWatch has them, by name."""
+    found = world.parts._clients.call("cloudwatch", "describe_alarms", AlarmNamePrefix=prefix)
+    return sorted(found["MetricAlarms"], key=lambda one: one["AlarmName"])
+
+
+def ring(world, alarm: str) -> None:
+    told = {"AlarmName": alarm, "StateValue": "ALARM", "StateReason": "errors"}
+    world.parts._clients.call("cloudwatch", "set_alarm_state", **told)
+
+
+def rolled_back(parts) -> bool:
+    return "is in ALARM" in parts.staging_host.failure("staging")
+
+
+def ask(host) -> list[float]:
+    """What a slot predicts, asked as anybody asks it."""
+    return httpx.post(host.target("staging").url, json=BODY).json()["predictions"]
 
 
 @pytest.mark.parametrize(
@@ -197,6 +218,39 @@ def test_a_change_of_production_that_fails_leaves_the_champion_alone(world):
     assert not world.production.health("v2")
     assert world.router.weights() == {"v1": 100}
     assert world.send()[0].json()["predictions"] == [1.0]
+
+
+@pytest.mark.parametrize("baking_s", [120, 0])
+def test_an_alarm_brings_the_old_fleet_back_while_it_is_kept(world, baking_s):
+    """Where SageMaker's guard applies: another version in the same slot."""
+    world.deploy("staging", host="staging", predicts=1.0)
+    parts = parts_on(world.url, world.folder, baking_s=baking_s)
+    parts.staging_host.deploy("staging", *world.version("worse", predicts=2.0))
+    (alarm,) = alarms(world, "m-staging/")
+    ring(world, alarm["AlarmName"])
+    assert eventually(lambda: parts.staging_host.health("staging") or rolled_back(parts))
+    assert rolled_back(parts) is bool(baking_s)
+    assert ask(parts.staging_host) == [1.0 if baking_s else 2.0]
+
+
+def test_what_sagemaker_does_not_guard_is_not_sent_with_a_guard(world):
+    """It takes guards only where the names of an endpoint's variants stay."""
+    world.deploy("v2", predicts=2.0)
+    assert world.production.health("v2")
+    assert [one["AlarmName"] for one in alarms(world, "m-production/")] == [
+        "m-production/v1/5xx", "m-production/v2/5xx",
+    ]  # fmt: skip
+    world.production.remove("v2")
+    assert eventually(lambda: world.production.health("v1"))
+    assert [one["AlarmName"] for one in alarms(world, "m-production/")] == ["m-production/v1/5xx"]
+
+
+def test_a_ringing_alarm_tells_whom_the_settings_name(world):
+    action = "arn:aws:sns:us-east-1:123456789012:on-call"
+    parts = parts_on(world.url, world.folder, alarm_actions=(action,))
+    parts.staging_host.deploy("staging", *world.version("new"))
+    (alarm,) = alarms(world, "m-staging/")
+    assert alarm["AlarmActions"] == [action]
 
 
 def test_weights_that_are_written_and_lost_are_noticed(world):

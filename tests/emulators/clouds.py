@@ -24,6 +24,7 @@ class OnSageMaker:
             "image": "123456789012.dkr.ecr.us-east-1.amazonaws.com/shop@sha256:" + "0" * 64,
             "metrics_period_s": 1,
             "metrics_delay_s": 1,
+            "baking_s": 1,
             "endpoint_url": self.emulator.url,
         }
 

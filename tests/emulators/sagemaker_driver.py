@@ -110,7 +110,7 @@ def parts_on(url: str, folder: Path = Path("unused"), **more: Any) -> SageMakerP
         bucket=BUCKET,
         image="123456789012.dkr.ecr.us-east-1.amazonaws.com/shop@sha256:" + "0" * 64,
         endpoint_url=url,
-        **{"metrics_period_s": 1, "metrics_delay_s": 1.0, **more},
+        **{"metrics_period_s": 1, "metrics_delay_s": 1.0, "baking_s": 1, **more},
     )
     order = PlatformOrder(model=model, state=folder, clock=clock, environ={})
     parts = SageMakerParts(order=order, policy=policy)

@@ -12,7 +12,19 @@ import uuid
 from pathlib import Path
 
 import httpx
-from sagemaker_state import AwsError, absent, arn, child_environment, invalid, log, now, objects
+from moto.cloudwatch.models import cloudwatch_backends
+from sagemaker_state import (
+    ACCOUNT,
+    REGION,
+    AwsError,
+    absent,
+    arn,
+    child_environment,
+    invalid,
+    log,
+    now,
+    objects,
+)
 
 _UP_S = 120
 _CHANGING = {"Creating", "Updating", "RollingBack", "Deleting", "SystemUpdating"}
@@ -109,9 +121,28 @@ class Endpoints:
             one.refuse_unless_in_service("update")
             if config == one.config:
                 raise invalid(f"Endpoint {one.name} uses the configuration {config} already.")
-            one.status = "Updating"
+            guard = asked.get("DeploymentConfig", {})
+            self._refuse_unguardable(one, config, guard)
+            one.status, one.guard = "Updating", guard
         one.change(config, creating=False)
         return {"EndpointArn": one.arn}
+
+    def _refuse_unguardable(self, one, config, guard):
+        if not guard:
+            return
+        wanted = {
+            each["VariantName"] for each in self.account.configs[config]["ProductionVariants"]
+        }
+        if wanted != set(one.variants):
+            raise invalid("Deployment guardrails need the variant names of the old configuration.")
+        policy = guard["BlueGreenUpdatePolicy"]
+        waits_s = policy["TerminationWaitInSeconds"]
+        if policy["MaximumExecutionTimeoutInSeconds"] <= waits_s:
+            raise invalid("MaximumExecutionTimeoutInSeconds must be larger than all waiting times.")
+        asked = {each["AlarmName"] for each in guard["AutoRollbackConfiguration"]["Alarms"]}
+        unknown = asked - {each.name for each in alarms()}
+        if unknown:
+            raise invalid(f"Could not find alarms {sorted(unknown)}.")
 
     def update_endpoint_weights_and_capacities(self, asked):
         one = self._endpoint(asked["EndpointName"])
@@ -184,6 +215,11 @@ class Endpoints:
             raise absent(f"{what} {name}") from None
 
 
+def alarms():
+    """CloudWatch's."""
+    return list(cloudwatch_backends[ACCOUNT][REGION].alarms.values())
+
+
 class Endpoint:
     """One endpoint and what runs on it."""
 
@@ -193,6 +229,7 @@ class Endpoint:
         self.status, self.failure = "Creating", ""
         self.since = self.modified = now()
         self.variants: dict[str, Variant] = {}
+        self.guard = {}
 
     def told(self):
         with self.account.lock:
@@ -258,16 +295,42 @@ class Endpoint:
                 self.status = "InService"
 
     def _replaced(self, fleet, config, wanted):
-        gone = [one for one in self.variants.values() if one not in fleet.values()]
+        """The new fleet takes the traffic; the old one stays until the guard's time is over."""
+        before = self.variants
+        properties = {name: (one.weight, one.instances) for name, one in before.items()}
         with self.account.lock:
             for one in wanted:
                 kept = fleet[one["VariantName"]]
                 kept.weight = float(one["InitialVariantWeight"])
                 kept.instances = one["InitialInstanceCount"]
-            self.variants, self.config = fleet, config
+            self.variants = fleet
+        rang, self.guard = self._watched(), {}
+        if rang:
+            with self.account.lock:
+                for name, one in before.items():
+                    one.weight, one.instances = properties[name]
+                self.variants = before
+            self._failed(fleet, f"Rolled back: alarm {rang} is in ALARM.", creating=False)
+            return
+        with self.account.lock:
+            self.config = config
             self.status, self.failure, self.modified = "InService", "", now()
-        for one in gone:
-            one.end()
+        for one in before.values():
+            if one not in fleet.values():
+                one.end()
+
+    def _watched(self):
+        """The alarm that rang while the old fleet was kept, if one did."""
+        policy = self.guard.get("BlueGreenUpdatePolicy", {})
+        until = time.monotonic() + policy.get("TerminationWaitInSeconds", 0)
+        listed = self.guard.get("AutoRollbackConfiguration", {}).get("Alarms", ())
+        watched = {one["AlarmName"] for one in listed}
+        while time.monotonic() < until:
+            for one in alarms():
+                if one.name in watched and one.state_value == "ALARM":
+                    return one.name
+            self.account.wait(0.05)
+        return ""
 
     def weigh(self, wanted):
         def later():

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from ml_pipeline.adapters.sagemaker import names
-from ml_pipeline.adapters.sagemaker.alarms import Alarms
+from ml_pipeline.adapters.sagemaker.alarms import Alarms, guard
 from ml_pipeline.adapters.sagemaker.client import AbsentError, Clients, utc
 from ml_pipeline.adapters.sagemaker.states import SERVING, changing
 from ml_pipeline.domain.errors import PlatformRefusedError, PlatformUnavailableError
@@ -17,8 +17,6 @@ from ml_pipeline.ports.clock import Clock
 
 #: Waits between two looks at an endpoint that changes: first, and longest, in seconds.
 _FIRST_S, _LONGEST_S = 0.2, 15.0
-#: SageMaker's own limit for bringing a fleet up; a test container answers much sooner.
-_TERMINATION_WAIT_S = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +58,7 @@ class Endpoint:
         self.clients = clients
         self.policy = policy
         self.clock = clock
-        self._alarms = Alarms(self.name, clients)
+        self._alarms = Alarms(self.name, clients, policy.alarm_actions)
         self._models: dict[str, Mapping[str, str]] = {}
 
     def seen(self) -> Seen | None:
@@ -136,16 +134,20 @@ class Endpoint:
             found = None
         else:
             self._sweep(keep=config, found=found)
+        slots = [one.slot for one in variants]
+        alarms = self._alarms.put(slots)
         if found is None:
             self._call(
                 "create_endpoint", EndpointName=self.name, EndpointConfigName=config,
                 Tags=names.tag_list({names.PROJECT: self.name.rpartition("-")[0]}),
             )  # fmt: skip
             return
-        guards = self._alarms.put([one.slot for one in variants])
+        # SageMaker guards no change of an endpoint's variants, only one of what is in them
+        guarded = bool(self.policy.baking_s) and set(slots) == set(found.variants)
         self._call(
             "update_endpoint", EndpointName=self.name, EndpointConfigName=config,
-            RetainAllVariantProperties=False, DeploymentConfig=_guarded(guards),
+            RetainAllVariantProperties=False,
+            **({"DeploymentConfig": guard(alarms, self.policy)} if guarded else {}),
         )  # fmt: skip
 
     def delete(self) -> None:
@@ -257,18 +259,3 @@ class Endpoint:
 
     def _call(self, operation: str, **asked: Any) -> Any:
         return self.clients.call("sagemaker", operation, **asked)
-
-
-def _guarded(alarms: Sequence[str]) -> dict[str, Any]:
-    """SageMaker's own guard over a change of the fleet: it goes back when an alarm rings.
-
-    Traffic is shifted by weights and not by it: its canary takes two steps and its linear shift
-    steps of 10 to 50 %, neither of which is 10, 25, 50, 100.
-    """
-    return {
-        "BlueGreenUpdatePolicy": {
-            "TrafficRoutingConfiguration": {"Type": "ALL_AT_ONCE", "WaitIntervalInSeconds": 0},
-            "TerminationWaitInSeconds": _TERMINATION_WAIT_S,
-        },
-        "AutoRollbackConfiguration": {"Alarms": [{"AlarmName": one} for one in alarms]},
-    }

@@ -1,6 +1,7 @@
 """What a project says about Amazon SageMaker."""
 
 from collections.abc import Iterator
+from typing import Annotated
 
 from pydantic import Field
 
@@ -13,6 +14,8 @@ _FOUND = "the reference of an image AWS publishes (docs/sagemaker.md says how to
 #: A file below the project: no part of it leads up, and none is an option of pip's.
 _BELOW = r"^[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*$"
 _INSTANCE = r"^ml\.[a-z0-9-]+\.[a-z0-9]+$"
+#: Source: AlarmActions of PutMetricAlarm, CloudWatch API reference: at most 5, by ARN.
+_ACTION = r"^arn:aws[a-z-]*:[a-z0-9-]+:[a-z0-9-]*:[0-9]*:.+$"
 
 
 class SageMakerPolicy(Policy):
@@ -63,17 +66,28 @@ class SageMakerPolicy(Policy):
     metrics_delay_s: float = Field(default=120, ge=0, le=3600)
     #: seconds an endpoint may take to change
     change_limit_s: Positive = 3600
+    #: seconds the fleet that a new one replaces is kept: an alarm that rings until then brings it
+    #: back. A minute is summed and some two minutes late, so much less rings never; 0 is no guard
+    baking_s: int = Field(default=300, ge=0, le=3600)
+    #: whom CloudWatch tells when an alarm of a deployment rings: ARNs of SNS topics or functions
+    alarm_actions: tuple[Annotated[str, Field(pattern=_ACTION)], ...] = Field(
+        default=(), max_length=5
+    )
     #: address of an emulator, instead of AWS
     endpoint_url: str | None = Field(default=None, pattern=r"^https?://[^ ]+$")
 
     def lacking(self) -> Iterator[tuple[str, str]]:
         """Key and message for everything the platform cannot do without."""
-        if self.role is None:
-            yield "role", "must be set on SageMaker: the ARN of the role its jobs run as"
-        if self.bucket is None:
-            yield "bucket", "must be set on SageMaker: jobs read and write there"
-        if self.image is None:
-            yield "image", f"must be set on SageMaker: {_BUILD}"
+        needed = {
+            "role": "the ARN of the role its jobs run as",
+            "bucket": "jobs read and write there",
+            "image": _BUILD,
+        }
+        for key, what in needed.items():
+            if getattr(self, key) is None:
+                yield key, f"must be set on SageMaker: {what}"
+        if self.baking_s >= self.change_limit_s:
+            yield "baking_s", "must be less than change_limit_s, which waits for all of a change"
         if self.script_mode and self.training_image is None:
             yield "training_image", f"must be set in script mode: {_FOUND}"
         if not self.script_mode:
