@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import re
+import threading
 import uuid
 from email.utils import formatdate
 from pathlib import Path
@@ -19,6 +20,10 @@ class Blobs:
     def __init__(self, root: Path) -> None:
         self.root = root
         self._blocks: dict[tuple[str, str], bytes] = {}
+        #: a condition and what it allows are one step
+        self._lock = threading.Lock()
+        self._writes = 0
+        self._versions: dict[str, int] = {}
 
     def folder(self, container: str) -> Path:
         made = self.root / container
@@ -34,14 +39,30 @@ class Blobs:
         file = (place / blob).resolve()
         if not blob or not file.is_relative_to(place.resolve()):
             return self._refused(400, "InvalidUri")
-        if method == "PUT":
-            return self._put(file, query, body, headers)
-        if not file.is_file():
+        with self._lock:
+            refusal = self._condition(method, file, query, headers)
+            if refusal is not None:
+                return refusal
+            if method == "PUT":
+                return self._put(file, query, body, headers)
+            if method == "DELETE":
+                file.unlink()
+                return 202, {}, b""
+            return self._got(file, headers)
+
+    def _condition(self, method: str, file: Path, query: dict, headers: dict) -> Answer | None:
+        """Why the request is not carried out, as Blob storage's conditional headers say it."""
+        there = file.is_file()
+        if method != "PUT" and not there:
             return self._refused(404, "BlobNotFound")
-        if method == "DELETE":
-            file.unlink()
-            return 202, {}, b""
-        return self._got(file, headers)
+        if query.get("comp") == "block":
+            return None
+        if there and headers.get("if-none-match") == "*":
+            return self._refused(409, "BlobAlreadyExists")
+        wanted = headers.get("if-match")
+        if wanted and (not there or wanted != self._facts(file)["ETag"]):
+            return self._refused(412, "ConditionNotMet")
+        return None
 
     def _put(self, file: Path, query: dict, body: bytes, headers: dict) -> Answer:
         if query.get("comp") == "block":
@@ -54,6 +75,8 @@ class Blobs:
             return self._refused(400, "MissingRequiredHeader")
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(body)
+        self._writes += 1
+        self._versions[str(file)] = self._writes
         return 201, self._facts(file), b""
 
     def _got(self, file: Path, headers: dict) -> Answer:
@@ -91,7 +114,8 @@ class Blobs:
     def _facts(self, file: Path) -> dict[str, str]:
         digest = hashlib.md5(file.read_bytes(), usedforsecurity=False).digest()
         return {
-            "ETag": f'"{file.stat().st_mtime_ns:x}"',
+            # a job writes past this service, and two writes may share a moment
+            "ETag": f'"{file.stat().st_mtime_ns:x}-{self._versions.get(str(file), 0)}"',
             "Last-Modified": formatdate(file.stat().st_mtime, usegmt=True),
             "x-ms-blob-type": "BlockBlob",
             "x-ms-version": "2025-05-05",

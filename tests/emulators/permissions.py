@@ -17,9 +17,9 @@ _SERVICES = {
 # a bucket is listed by GET too, and the emulator's reset makes it by PUT
 _OBJECTS = {"S3:HEAD": "s3:GetObject", "S3:GET": "s3:GetObject", "S3:PUT": "s3:PutObject"}
 _WORKSPACE = "/providers/Microsoft.MachineLearningServices/workspaces/"
-_VERBS = {"GET": "read", "PUT": "write", "PATCH": "write", "DELETE": "delete"}
-#: Given by a role on the bucket, the container or the endpoint's key, not by the table.
-_ELSEWHERE = re.compile(r"^(storage\..*|token)$|^/(identity|endpoint|account|ops)/")
+_VERBS = {"GET": "read", "HEAD": "read", "PUT": "write", "PATCH": "write", "DELETE": "delete"}
+#: Given by a role on the bucket or by the endpoint's key, not by the table.
+_ELSEWHERE = re.compile(r"^(storage\..*|token)$|^/(identity|endpoint|ops)/")
 
 
 def sagemaker_listed() -> set[str]:
@@ -55,6 +55,8 @@ def azureml_asked(calls: Iterable[tuple[str, str]]) -> set[str]:
 
 
 def _azure_action(method: str, path: str) -> str:
+    if path.startswith("/account/"):
+        return f"Microsoft.Storage/storageAccounts/blobServices/containers/blobs/{_VERBS[method]}"
     if path.endswith("/metrics:getBatch"):
         return "Microsoft.Insights/metrics/read"
     if "/mlflow/" in path:

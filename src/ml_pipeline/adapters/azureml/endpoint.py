@@ -6,6 +6,7 @@ from typing import Any
 
 from ml_pipeline.adapters.azureml import sdk
 from ml_pipeline.adapters.azureml.client import AbsentError, Workspace
+from ml_pipeline.adapters.azureml.lease import Lease
 from ml_pipeline.adapters.azureml.states import PROVISIONED, known
 from ml_pipeline.domain.errors import PlatformRefusedError, PlatformUnavailableError
 
@@ -55,6 +56,7 @@ class Endpoint:
         self.workspace = workspace
         self.role = role
         self.name = endpoint_name(workspace, model, role)
+        self.lease = Lease(workspace, self.name)
         self._model = model
         self._key: str | None = None
 
@@ -88,6 +90,7 @@ class Endpoint:
     def ensure(self) -> Any:
         """The endpoint, made when it is not there, ready for changes."""
         if self.find() is None:
+            self.lease.forget()
             made = sdk.ManagedOnlineEndpoint(
                 name=self.name,
                 auth_mode="key",
@@ -100,7 +103,7 @@ class Endpoint:
         return self.settled()
 
     def change(self, what: str, edit: Callable[[Any], None]) -> Any:
-        """Change traffic or tags: read, edit, write, wait until it is applied; then as read."""
+        """Change the endpoint: read, edit, write, wait until it is applied; then as read."""
         self.settled()
         found = self.get()
         edit(found)
@@ -178,6 +181,7 @@ class Endpoint:
             lambda ml: ml.online_endpoints.begin_delete(name=self.name),
         )
         self.waited(f"endpoint {self.name}", lambda: True if self.find() is None else None)
+        self.lease.forget()
 
 
 def shares(traffic: Mapping[str, Any] | None) -> dict[str, int]:

@@ -12,7 +12,6 @@ from ml_pipeline.adapters.azureml import sdk
 from ml_pipeline.adapters.azureml.client import AbsentError
 from ml_pipeline.adapters.azureml.endpoint import Endpoint, deployment_of, shares, slot_in
 from ml_pipeline.adapters.azureml.proxy import KeyProxy
-from ml_pipeline.adapters.azureml.router import FALLBACK
 from ml_pipeline.adapters.azureml.states import PROVISIONED, known
 from ml_pipeline.domain.chaos import parse_chaos
 from ml_pipeline.domain.errors import PlatformRefusedError, PlatformUnavailableError
@@ -141,9 +140,9 @@ class AzuremlHost:
         return self._endpoint.deployments()
 
     def _refuse_busy(self, slot: str, endpoint: Any) -> None:
-        kept = json.loads(endpoint.tags.get(FALLBACK, "{}"))
+        held = self._endpoint.lease.read()
         share = shares(endpoint.traffic).get(slot, 0)
-        if share or slot in kept:
+        if share or (held is not None and slot in held.fallback):
             why = f"{share} % of the traffic" if share else "a rollout that would fall back to it"
             raise PlatformRefusedError(
                 f"slot {slot} has {why}", remedy="Move the traffic to another slot first."

@@ -19,11 +19,13 @@ try:
             Model,
         )
         from azure.ai.ml.exceptions import MlException
-        from azure.core import PipelineClient
+        from azure.core import MatchConditions, PipelineClient
         from azure.core.exceptions import (
             AzureError,
             ClientAuthenticationError,
             HttpResponseError,
+            ResourceExistsError,
+            ResourceModifiedError,
             ResourceNotFoundError,
             ServiceRequestError,
             ServiceResponseError,
@@ -61,12 +63,15 @@ __all__ = [
     "MLClient",
     "ManagedOnlineDeployment",
     "ManagedOnlineEndpoint",
+    "MatchConditions",
     "MetricsClient",
     "MlException",
     "Model",
     "Output",
     "PipelineClient",
     "RequestsTransport",
+    "ResourceExistsError",
+    "ResourceModifiedError",
     "ResourceNotFoundError",
     "RetryPolicy",
     "ServiceRequestError",
