@@ -3,7 +3,8 @@
 Messages are Google's own protobuf classes. Jobs and deployments run the programs their image
 names, from a folder that stands for the image. What is assumed and not known: how long states
 last, that a deployment is listed once it is healthy, that an id in use is refused, that a split
-keeps shares of 0, and the buckets of latencies.
+keeps shares of 0, that an endpoint on which something is being deployed is not deleted, which
+operations are listed, and the buckets of latencies.
 
     python -m tests.emulators.vertex --image shop:1=examples/freshmart --folder /tmp/vertex
 """
@@ -11,6 +12,7 @@ keeps shares of 0, and the buckets of latencies.
 import argparse
 import itertools
 import json
+import re
 import signal
 import sys
 import tempfile
@@ -53,6 +55,9 @@ METHODS = {
     ),
     f"{_PARENT}.EndpointService": ("endpoints", _ENDPOINT_CALLS),
 }
+_ENDPOINT = re.compile(r"^projects/[^/]+/locations/[^/]+/endpoints/[^/]+$")
+#: What an operation says of itself, where its method gives it no name.
+_METADATA = dict.fromkeys(("DeleteEndpoint", "DeleteModelVersion"), types.DeleteOperationMetadata)
 
 
 class Operations:
@@ -66,6 +71,9 @@ class Operations:
         del kind
         name = f"{parent}/operations/{self.world.number()}"
         operation = operations_pb2.Operation(name=name)
+        told = _METADATA.get(method) or getattr(types, f"{method}OperationMetadata")
+        generic = types.GenericOperationMetadata(create_time=now())
+        operation.metadata.Pack(told.pb(told(generic_metadata=generic)))
         fails = self.world.failing.pop(threading.get_ident(), None)
         self.pending[name] = {
             "operation": operation, "done": done, "fails": fails,
@@ -107,6 +115,22 @@ class Operations:
         if request.name not in self.pending:
             raise RefusedError("NOT_FOUND", f"{request.name} not found")
         return self.pending[request.name]["operation"]
+
+    def ListOperations(self, request: Any) -> Any:  # noqa: N802
+        """Pages of two: whoever reads only the first one misses some."""
+        if not _ENDPOINT.match(request.name):
+            raise RefusedError("INVALID_ARGUMENT", f"no operations of {request.name!r} here")
+        if request.filter:
+            raise RefusedError("INVALID_ARGUMENT", "nobody knows which filters there are")
+        if request.name not in self.world.endpoints.endpoints:
+            raise RefusedError("NOT_FOUND", f"{request.name} not found")
+        known = [name for name in self.pending if name.startswith(f"{request.name}/operations/")]
+        start = int(request.page_token or 0)
+        end = start + min(request.page_size or 2, 2)
+        return operations_pb2.ListOperationsResponse(
+            operations=[self.pending[name]["operation"] for name in known[start:end]],
+            next_page_token=str(end) if end < len(known) else "",
+        )
 
     def CancelOperation(self, request: Any) -> Any:  # noqa: N802
         known = self.pending.get(request.name)
@@ -181,7 +205,7 @@ class VertexEmulator:
         )
         self._serve(
             "google.longrunning.Operations", self.operations,
-            ["GetOperation", "CancelOperation"], operations_pb2,
+            ["GetOperation", "ListOperations", "CancelOperation"], operations_pb2,
         )  # fmt: skip
         self.grpc_address = f"127.0.0.1:{self._grpc.add_insecure_port(f'127.0.0.1:{grpc_port}')}"
         self._grpc.start()
@@ -224,6 +248,8 @@ class VertexEmulator:
                 self.tokens.check(told.get("authorization", ""))
                 fault = self.faults.meet(name)
                 check(request)
+                if fault is not None and fault.lost and name == "CancelOperation":
+                    return empty_pb2.Empty()
                 if fault is not None and fault.lost:
                     return self.endpoints.GetEndpoint(request.endpoint)
                 if fault is not None and fault.operation:

@@ -131,7 +131,7 @@ class Endpoints:
 
     def DeleteEndpoint(self, request: Any) -> Any:  # noqa: N802
         endpoint = self._get(request.name)
-        if endpoint.deployed_models:
+        if endpoint.deployed_models or any(name == endpoint.name for name, _ in self.servers):
             raise RefusedError("FAILED_PRECONDITION", "undeploy its models first")
 
         def done() -> Any:

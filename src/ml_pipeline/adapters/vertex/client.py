@@ -153,11 +153,10 @@ class Clients:
         call = {"retry": None, "timeout": CALL_S, **given}
         return self.attempts(what, lambda: list(ask(**call)))
 
-    def finished(self, what: str, operation: Any) -> Any:
-        """The result of a long-running operation, waited for.
+    def ended(self, what: str, operation: Any) -> None:
+        """Wait until a long-running operation is over, well or not.
 
         Raises:
-            PlatformRefusedError: it failed; in the platform's words.
             PlatformUnavailableError: it takes longer than `vertex.change_limit_s`.
         """
         begun = self.clock.monotonic()
@@ -169,6 +168,15 @@ class Clients:
                     remedy="Look at it in the console, or raise 'vertex.change_limit_s'.",
                 )
             self.clock.sleep(_LOOK_S)
+
+    def finished(self, what: str, operation: Any) -> Any:
+        """The result of a long-running operation, waited for.
+
+        Raises:
+            PlatformRefusedError: it failed; in the platform's words.
+            PlatformUnavailableError: it takes longer than `vertex.change_limit_s`.
+        """
+        self.ended(what, operation)
         try:
             return operation.result(timeout=CALL_S, retry=None)
         except api.GoogleAPIError as error:

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 from google.cloud.aiplatform_v1 import types
 
 from ml_pipeline.adapters.vertex.client import Clients
+from ml_pipeline.adapters.vertex.deploying import looked_at
+from ml_pipeline.adapters.vertex.endpoint import ROLE, Endpoint
 from ml_pipeline.adapters.vertex.names import PROJECT
 from ml_pipeline.adapters.vertex.training import VertexTraining
 from ml_pipeline.ports.platform import Standing
@@ -40,6 +42,7 @@ class VertexCosts:
             for job in self._training.running(self._model)
         ]
         for endpoint in self._endpoints():
+            found += self._coming(endpoint)
             for one in endpoint.deployed_models:
                 asked = one.dedicated_resources
                 count = f"{asked.min_replica_count} to {asked.max_replica_count}"
@@ -52,6 +55,20 @@ class VertexCosts:
                     )
                 )
         return sorted(found, key=lambda one: one.since)
+
+    def _coming(self, endpoint: types.Endpoint) -> list[Standing]:
+        """What it does not list yet, and what will cost."""
+        there = Endpoint(self._clients, self._model, endpoint.labels.get(ROLE, ""))
+        _, under_way = looked_at(there, {})
+        return [
+            Standing(
+                kind="deployment",
+                name=f"{endpoint.name} {slot}",
+                since=one.since,
+                what=f"version {one.version}, being deployed",
+            )
+            for slot, one in under_way.items()
+        ]
 
     def _endpoints(self) -> Sequence[types.Endpoint]:
         return self._clients.listed(

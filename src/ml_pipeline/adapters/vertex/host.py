@@ -1,6 +1,6 @@
 """Deployments on Vertex AI endpoints."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -8,6 +8,7 @@ from google.api_core import exceptions as api
 from google.cloud.aiplatform_v1 import types
 
 from ml_pipeline.adapters.vertex.client import Clients
+from ml_pipeline.adapters.vertex.deploying import UnderWay, announce, looked_at, stop
 from ml_pipeline.adapters.vertex.endpoint import ROLE, Endpoint, shares_of, slots_of
 from ml_pipeline.adapters.vertex.lease import lease_of
 from ml_pipeline.adapters.vertex.names import PROJECT, deployed_id
@@ -43,8 +44,8 @@ class VertexHost:
         self._model = model
         self._role = endpoint
         self._proxy = proxy
-        #: deployments begun here, which the endpoint may not list yet
-        self._begun: dict[str, tuple[str, Any]] = {}
+        #: by slot, operations begun here: only they know why a deployment failed
+        self._begun: dict[str, Any] = {}
 
     def deploy(self, slot: str, version: ModelVersion, package: Path, *, chaos: str = "") -> None:
         del package  # the registered one is served
@@ -54,35 +55,39 @@ class VertexHost:
                 remedy="Rehearse on the platform local, or leave --chaos out.",
             )
         endpoint = self._endpoint(slot)
-        found = endpoint.made()
-        if self._under_way(slot, version):
-            return
+        endpoint.made()
+        found, under_way = self._looked_at(endpoint)
+        if slot in under_way:
+            if under_way[slot].version == version.version:
+                return
+            found = stop(endpoint, slot, under_way.pop(slot))
         there = slots_of(found).get(slot)
-        if there is not None:
+        if found is not None and there is not None:
             if there.model_version_id == version.version:
                 return
             self._refuse_busy(slot, found)
             endpoint.undeploy(there)
+        announce(endpoint, slot, version.version, under_way)
         split = {} if self._role == PRODUCTION else {"0": 100}
         try:
-            operation = endpoint.deploy(self._deployed(slot, version), split)
+            self._begun[slot] = endpoint.deploy(self._deployed(slot, version), split)
         except PlatformRefusedError as error:
             if isinstance(error.__cause__, api.AlreadyExists):
                 return  # another machine began this very deployment: its id is the same
             raise
-        self._begun[slot] = (version.version, operation)
 
     def health(self, slot: str) -> bool:
         return slot in slots_of(self._endpoint(slot).get())
 
     def failure(self, slot: str) -> str:
-        found = self._endpoint(slot).get()
+        found, under_way = self._looked_at(self._endpoint(slot))
         if slot in slots_of(found):
             return ""
-        begun = self._begun.get(slot)
-        if begun is None:
-            return f"there is no slot {slot}"
-        _, operation = begun
+        if slot in under_way:
+            return f"{slot} is being deployed ({under_way[slot]})"
+        operation = self._begun.get(slot)
+        if operation is None:
+            return _absent(slot)
         if not self._clients.attempts("how a deployment goes", lambda: operation.done(retry=None)):
             return f"{slot} is being deployed ({operation.operation.name})"
         error = operation.exception(timeout=0)
@@ -91,7 +96,7 @@ class VertexHost:
     def predict(
         self, slot: str, columns: Sequence[str], rows: Sequence[Sequence[object]]
     ) -> Sequence[float]:
-        self._addressable(slot, self._existing(slot))
+        self._addressable(slot)
         answer = self._proxy.ask(self._endpoint(slot).id, question(columns, rows))
         return numbers_in(slot, answer.status, answer.data, log="the slot's log in Cloud Logging")
 
@@ -102,14 +107,16 @@ class VertexHost:
             PlatformRefusedError: there is no such slot, or it shares its endpoint's traffic.
             PlatformUnavailableError: it is not up.
         """
-        self._addressable(slot, self._existing(slot))
+        self._addressable(slot)
         return self._proxy.target(self._endpoint(slot).id)
 
     def remove(self, slot: str) -> None:
         endpoint = self._endpoint(slot)
-        found = endpoint.get()
+        found, under_way = self._looked_at(endpoint)
+        if slot in under_way:
+            found = stop(endpoint, slot, under_way[slot])
+        self._begun.pop(slot, None)
         there = slots_of(found).get(slot)
-        self._stop_deploying(slot)
         if found is not None and self._role == PRODUCTION and there is not None:
             self._refuse_busy(slot, found)
             endpoint.undeploy(there)
@@ -119,8 +126,8 @@ class VertexHost:
             endpoint.delete()
 
     def list(self) -> Sequence[Deployment]:
-        """What runs; a slot that shares its endpoint's traffic has an empty URL."""
-        found = self._clients.listed(
+        """What runs or is being deployed; the URL is empty unless a slot has all the traffic."""
+        listed = self._clients.listed(
             "for the project's endpoints",
             self._clients.endpoints.list_endpoints,
             request={
@@ -128,10 +135,30 @@ class VertexHost:
                 "filter": f'labels.{PROJECT}="{self._model}"',
             },
         )
-        ours = [one for one in found if one.labels.get(ROLE, "").startswith(self._role)]
+        roles = [one.labels.get(ROLE, "") for one in listed]
         return [
-            self._deployment(endpoint, one) for endpoint in ours for one in endpoint.deployed_models
+            deployment
+            for role in roles
+            if role.startswith(self._role)
+            for deployment in self._on(Endpoint(self._clients, self._model, role))
         ]
+
+    def _on(self, endpoint: Endpoint) -> Iterator[Deployment]:
+        found, under_way = self._looked_at(endpoint)
+        for one in found.deployed_models if found else ():
+            yield self._deployment(found, one)
+        for slot, coming in under_way.items():
+            yield Deployment(
+                slot=slot,
+                model=self._model,
+                version=coming.version,
+                healthy=False,
+                target=Target(url=""),
+                since=coming.since,
+            )
+
+    def _looked_at(self, endpoint: Endpoint) -> tuple[types.Endpoint | None, dict[str, UnderWay]]:
+        return looked_at(endpoint, {slot: op.operation.name for slot, op in self._begun.items()})
 
     def _deployment(self, endpoint: types.Endpoint, one: types.DeployedModel) -> Deployment:
         alone = shares_of(endpoint).get(one.display_name) == 100
@@ -149,21 +176,14 @@ class VertexHost:
         role = PRODUCTION if self._role == PRODUCTION else f"{self._role}-{slot}"
         return Endpoint(self._clients, self._model, role)
 
-    def _existing(self, slot: str) -> types.Endpoint | None:
-        """The slot's endpoint when the slot is on it, or is at least being deployed.
-
-        Raises:
-            PlatformRefusedError: there is no such slot.
-        """
+    def _addressable(self, slot: str) -> None:
         found = self._endpoint(slot).get()
-        if slot not in slots_of(found) and slot not in self._begun:
-            raise PlatformRefusedError(f"there is no slot {slot}", remedy="Deploy it first.")
-        return found
-
-    def _addressable(self, slot: str, found: types.Endpoint | None) -> None:
         if slot not in slots_of(found):
+            why = self.failure(slot)
+            if why == _absent(slot):
+                raise PlatformRefusedError(why, remedy="Deploy it first.")
             raise PlatformUnavailableError(
-                f"slot {slot} is not up: {self.failure(slot)}", remedy="Wait until it is healthy."
+                f"slot {slot} is not up: {why}", remedy="Wait until it is healthy."
             )
         share = shares_of(found).get(slot, 0)
         if share != 100:
@@ -184,19 +204,6 @@ class VertexHost:
                 f"slot {slot} {why}", remedy="Give its traffic to another slot first."
             )
 
-    def _under_way(self, slot: str, version: ModelVersion) -> bool:
-        """Whether this very deployment was begun here and has not ended."""
-        number, operation = self._begun.get(slot, ("", None))
-        if operation is None or number != version.version:
-            return False
-        what = "how a deployment goes"
-        return not self._clients.attempts(what, lambda: operation.done(retry=None))
-
-    def _stop_deploying(self, slot: str) -> None:
-        _, operation = self._begun.pop(slot, ("", None))
-        if operation is not None and not operation.done(retry=None):
-            self._clients.attempts(f"to stop deploying {slot}", operation.cancel)
-
     def _deployed(self, slot: str, version: ModelVersion) -> types.DeployedModel:
         policy = self._clients.policy
         return types.DeployedModel(
@@ -210,6 +217,10 @@ class VertexHost:
                 max_replica_count=policy.serving_max_machines,
             ),
         )
+
+
+def _absent(slot: str) -> str:
+    return f"there is no slot {slot}"
 
 
 if TYPE_CHECKING:

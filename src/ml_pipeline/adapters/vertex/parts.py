@@ -107,6 +107,11 @@ class VertexParts:
         return VertexCosts(self.order.model, self._clients, self.training)
 
     def dismantle(self) -> None:
+        for staged in self.staging_host.list():
+            self.staging_host.remove(staged.slot)
+        for operation in self._production.deploying():
+            self._production.cancel(operation)
+            self._clients.ended("to stop a deployment", operation)
         found = self._production.get()
         shares = dict(found.traffic_split) if found else {}
         # What has traffic can go only when it is the last one there.
