@@ -127,6 +127,25 @@ def test_a_text_label_is_its_position_in_the_projects_own_order(tmp_path, format
     assert found == pytest.approx(likely, abs=1e-5)
 
 
+@pytest.mark.parametrize("format_", FORMATS)
+def test_every_class_has_its_probability_whatever_the_projects_order(tmp_path, format_):
+    project = Project(
+        tmp_path, target="shop", classes=("south", "007", "north"), package={"format": format_}
+    )
+    model = make_pipeline(StandardScaler(), LogisticRegression())
+    model.fit(numbers(project.table), project.table["shop"])
+    artifact = in_artifact(tmp_path / "model.skops", model)
+    package, _ = project.make_package(artifact)
+    likely = model.predict_proba(numbers(project.table))
+    expected = likely[:, [list(model.classes_).index(one) for one in project.classes]]
+    for found in (
+        project.predict(artifact, probabilities=True),
+        project.packaged.predict(package, project.rows, probabilities=True),
+    ):
+        columns = [found.column(float(place)) for place in range(3)]
+        assert pytest.approx(expected, abs=1e-5) == np.array(columns).T
+
+
 def test_a_classifier_of_words_is_packaged_where_the_host_has_no_locale_but_c(tmp_path):
     project = Project(
         tmp_path, features=("shop", "load"), target="late", classes=("in time", "late"),
@@ -280,6 +299,30 @@ def test_text_columns_and_names_of_a_fitted_table_are_kept(tmp_path, format_):
     expected = model.predict(rows)
     assert np.ptp(expected) > 1
     assert project.predict(artifact) == pytest.approx(expected)
+    assert project.packaged.predict(package, project.rows) == pytest.approx(expected, rel=1e-4)
+
+
+@pytest.mark.parametrize("format_", FORMATS)
+@pytest.mark.parametrize("imputed", [True, False])
+def test_a_missing_text_means_to_the_package_what_it_meant_in_training(tmp_path, format_, imputed):
+    """Filled by an imputer, or a category of its own; served, a cell is empty."""
+    project = Project(
+        tmp_path, features=("shop", "load"), package={"format": format_},
+        columns={"shop": {"type": "text", "max_missing_share": 0.9}},
+    )  # fmt: skip
+    project.table["shop"] = [None if name == "north" else name for name in project.table["shop"]]
+    project.rows = write_table(project.rows, project.table)
+    rows = pd.DataFrame({name: project.table[name] for name in project.features})
+    rows["shop"] = rows["shop"].astype(object).where(rows["shop"].notna(), np.nan)
+    fill = [SimpleImputer(strategy="constant", fill_value="none")] if imputed else []
+    known = make_pipeline(*fill, OneHotEncoder(handle_unknown="ignore"))
+    encoder = ColumnTransformer([("shop", known, ["shop"])], remainder="drop")
+    model = make_pipeline(encoder, LinearRegression()).fit(rows, project.table["minutes"])
+    artifact = in_artifact(tmp_path / "model.joblib", model, feature_cols=["shop", "load"])
+    project.train["allow_pickle"] = True
+    package, _ = project.make_package(artifact)
+    expected = model.predict(rows)
+    assert np.ptp(expected) > 1
     assert project.packaged.predict(package, project.rows) == pytest.approx(expected, rel=1e-4)
 
 

@@ -39,15 +39,20 @@ def linear_onnx(weights: Sequence[float] = WEIGHTS, constant: float = CONSTANT) 
 
 
 def likelihood_onnx(shape: Sequence[int | None]) -> bytes:
-    """P(second of two classes) = sigmoid(a), of shape (n,) or (n, 1) or with its rest (n, 2)."""
+    """P(second of two classes) = sigmoid(a), of shape (n,) or (n, 1) or with its rest (n, 2).
+
+    Of shape (n, 3) half of the rest stands on each side of it.
+    """
     nodes = [
         helper.make_node("MatMul", ["rows", "weights"], ["a"]),
         helper.make_node("Sigmoid", ["a"], ["column"]),
         helper.make_node("Sub", ["one", "column"], ["rest"]),
+        helper.make_node("Mul", ["rest", "half"], ["side"]),
     ]
     last = {
         (None,): helper.make_node("Squeeze", ["column", "axis"], ["p"]),
         (None, 1): helper.make_node("Identity", ["column"], ["p"]),
+        (None, 3): helper.make_node("Concat", ["side", "column", "side"], ["p"], axis=1),
         (None, 2): helper.make_node("Concat", ["rest", "column"], ["p"], axis=1),
     }
     return _model(
@@ -57,6 +62,7 @@ def likelihood_onnx(shape: Sequence[int | None]) -> bytes:
         constants={
             "weights": np.array([[1.0], [0.0]], dtype=np.float32),
             "one": np.array([1.0], dtype=np.float32),
+            "half": np.array([0.5], dtype=np.float32),
             "axis": np.array([1]),
         },
     )

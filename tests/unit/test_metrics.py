@@ -10,12 +10,14 @@ from sklearn import metrics as reference
 
 from ml_pipeline.domain.errors import DataError
 from ml_pipeline.domain.intervals import relative_difference_interval
+from ml_pipeline.domain.likelihoods import Likelihoods
 from ml_pipeline.domain.metrics import (
     DIRECTIONS,
     bounded_predictions,
     compute,
     difference_interval,
     naive_prediction,
+    naive_predictions,
     needs_probabilities,
     read,
     row_contributions,
@@ -73,6 +75,62 @@ def test_probability_metrics_are_those_of_scikit_learn(name, rows):
     truth, predicted = zip(*rows, strict=True)
     assume(len(set(truth)) == 2)
     assert compute(name, truth, predicted) == pytest.approx(REFERENCES[name](truth, predicted))
+
+
+THREE = st.lists(st.sampled_from([0.1, 0.25, 1.0]), min_size=3, max_size=3)
+
+
+@pytest.mark.parametrize("labels", [(0.0, 1.0, 2.0), (3.0, 5.0, 8.0)])
+@given(rows=_rows(st.integers(0, 2), THREE, min_size=3))
+def test_probabilities_of_three_classes_are_scored_as_scikit_learn_does(labels, rows):
+    positions, weights = zip(*rows, strict=True)
+    assume(len(set(positions)) == 3)
+    truth = [labels[at] for at in positions]
+    table = [[one / sum(row) for one in row] for row in weights]
+    likely = Likelihoods(labels, table)
+    expected = reference.log_loss(truth, table, labels=labels)
+    assert compute(MetricName.LOG_LOSS, truth, likely) == pytest.approx(expected)
+    assert np.mean(row_contributions(MetricName.LOG_LOSS, truth, likely)) == pytest.approx(expected)
+    expected = reference.roc_auc_score(positions, table, multi_class="ovr")
+    assert compute(MetricName.ROC_AUC, truth, likely) == pytest.approx(expected)
+
+
+def test_a_class_the_model_never_met_had_no_chance():
+    known = Likelihoods((0.0, 1.0, 2.0), [[1.0, 0.0, 0.0]])
+    unknown = Likelihoods((0.0, 1.0), [[1.0, 0.0]])
+    assert compute(MetricName.LOG_LOSS, [2.0], known) == pytest.approx(36.04, abs=0.01)
+    assert compute(MetricName.LOG_LOSS, [2.0], unknown) == pytest.approx(36.04, abs=0.01)
+
+
+@pytest.mark.parametrize("row", [[0.5, 0.6, 0.1], [-0.1, 0.6, 0.5], [2.0, -3.0, 1.5]])
+def test_numbers_that_are_no_probabilities_are_refused(row):
+    likely = Likelihoods((0.0, 1.0, 2.0), [[0.2, 0.3, 0.5], row])
+    with pytest.raises(DataError, match=r"log_loss: row 2 holds .*no probabilities of 3 classes"):
+        compute(MetricName.LOG_LOSS, [0, 1], likely)
+
+
+def test_two_models_of_three_classes_have_an_interval():
+    rng = np.random.default_rng(0)
+    truth = rng.integers(0, 3, 300)
+    sure = Likelihoods((0.0, 1.0, 2.0), (np.eye(3)[truth] * 0.7 + 0.1).tolist())
+    naive = naive_predictions(MetricName.LOG_LOSS, truth, 300)
+    low, high = difference_interval(MetricName.LOG_LOSS, truth, sure, naive, seed=0)
+    assert -1 < low < high < 0
+
+
+def test_the_naive_probabilities_of_many_classes_are_how_often_each_occurs():
+    naive = naive_predictions(MetricName.LOG_LOSS, [0, 2, 2, 5], 2)
+    assert naive == Likelihoods((0.0, 2.0, 5.0), [[0.25, 0.5, 0.25]] * 2)
+    assert compute(MetricName.ROC_AUC, [2, 5], naive) == 0.5
+    assert naive_predictions(MetricName.LOG_LOSS, [0, 1, 1, 1], 2) == [0.75, 0.75]
+    assert naive_predictions(MetricName.F1, [0, 2, 2], 1) == [2.0]
+
+
+def test_the_likeliest_class_is_what_must_lie_in_range():
+    likely = Likelihoods((3.0, 300.0), [[0.9, 0.1], [0.2, 0.8]])
+    check = bounded_predictions(POLICY, likely)
+    assert check.value == 0.5
+    assert "row 2: 300" in check.message
 
 
 def test_a_model_that_invents_a_class_is_scored_by_the_same_formula():

@@ -11,7 +11,7 @@ from ml_pipeline.domain.chaos import Chaos
 from ml_pipeline.serving.app import ModelApp
 from ml_pipeline.serving.http import Request, Response
 from ml_pipeline.serving.servable import load_servable
-from tests.fakes.packages import line_package, package, text_onnx
+from tests.fakes.packages import likelihood_onnx, line_package, package, text_onnx
 from tests.unit.test_serving_requests import bodies
 
 COLUMNS = [{"name": "a", "type": "float"}, {"name": "b", "type": "string"}]
@@ -39,7 +39,7 @@ def answer(app: ModelApp, body: bytes, content_type: str = "application/json") -
 def check(response: Response) -> None:
     said = json.loads(response.body)
     if response.status == 200:
-        assert set(said) == {"predictions"}
+        assert set(said) in ({"predictions"}, {"predictions", "classes"})
     else:
         assert response.status == 400, said
         assert said["remedy"]
@@ -96,3 +96,38 @@ def test_a_drilled_crash_ends_the_process(tmp_path):
     assert ends == []
     answer(app, body)
     assert ends == [1]
+
+
+def _asked(app: ModelApp, rows: list, output: str) -> Response:
+    body = {"instances": rows, "params": {"output": output}}
+    return answer(app, json.dumps(body).encode())
+
+
+@pytest.mark.parametrize("classes", [["x", "y"], ["y", "x"]])
+def test_every_class_is_answered_with_its_probability_in_the_projects_order(tmp_path, classes):
+    """The model names no order of its own: its columns are x and y, as the alphabet has them."""
+    columns = [{"name": "name", "type": "string"}, {"name": "size", "type": "float"}]
+    made = package(
+        tmp_path, text_onnx(), columns=columns, task="classification", classes=classes,
+        probability_labels=["x", "y"],
+    )  # fmt: skip
+    app = ModelApp(load_servable(made), slot="green", version="7", chaos=Chaos())
+    said = json.loads(_asked(app, [["y", 0.75]], "probabilities").body)
+    assert said["classes"] == classes
+    assert said["predictions"][0][classes.index("y")] == 0.75
+    assert json.loads(_asked(app, [["y", 0.75]], "probability").body)["predictions"] == [
+        0.75 if classes[1] == "y" else 0.25
+    ]
+
+
+def test_a_model_of_three_classes_says_how_to_ask_for_all_of_them(tmp_path):
+    made = package(
+        tmp_path, likelihood_onnx([None, 3]), task="classification", classes=["c", "a", "b"]
+    )
+    app = ModelApp(load_servable(made), slot="green", version="7", chaos=Chaos())
+    refused = _asked(app, [[0.0, 0.0]], "probability")
+    assert refused.status == 400
+    assert "'probabilities'" in json.loads(refused.body)["remedy"]
+    said = json.loads(_asked(app, [[0.0, 0.0]], "probabilities").body)
+    assert said == {"predictions": [[0.25, 0.5, 0.25]], "classes": ["c", "a", "b"]}
+    assert json.loads(_asked(app, [[0.0, 0.0]], "label").body)["predictions"] == ["a"]

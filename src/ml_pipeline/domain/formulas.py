@@ -12,7 +12,7 @@ from ml_pipeline.domain.policies.gate import MetricName
 Numbers = NDArray[np.float64]
 
 #: A probability of exactly 0 or 1 that is wrong would cost infinity; scikit-learn clips alike.
-_CLIP = float(np.finfo(np.float64).eps)
+CLIP = float(np.finfo(np.float64).eps)
 
 
 def paired(
@@ -137,7 +137,12 @@ def _f1_of(label: float, truth: Numbers, predicted: Numbers) -> float:
     return 2 * hits / named
 
 
-def _roc_auc(truth: Numbers, predicted: Numbers) -> float:
+def roc_auc(truth: Numbers, predicted: Numbers) -> float:
+    """The area under the ROC curve of class 1.
+
+    Raises:
+        DataError: another class than 0 and 1, or all rows are of one.
+    """
     positive = two_classes(MetricName.ROC_AUC, truth) == 1
     ones, zeros = int(positive.sum()), int((~positive).sum())
     if not (ones and zeros):
@@ -159,7 +164,7 @@ def _log_losses(truth: Numbers, predicted: Numbers) -> Numbers:
             remedy="Have the model predict P(class 1), within 0 to 1.",
         )
     positive = two_classes(MetricName.LOG_LOSS, truth) == 1
-    likely = np.clip(np.where(positive, predicted, 1 - predicted), _CLIP, 1.0)
+    likely = np.clip(np.where(positive, predicted, 1 - predicted), CLIP, 1.0)
     losses: Numbers = -np.log(likely)
     return losses
 
@@ -186,5 +191,5 @@ FORMULAS: Mapping[MetricName, Callable[[Numbers, Numbers], float]] = {
     MetricName.LOG_LOSS: lambda truth, predicted: float(np.mean(_log_losses(truth, predicted))),
     MetricName.R2: _r2,
     MetricName.F1: _f1,
-    MetricName.ROC_AUC: _roc_auc,
+    MetricName.ROC_AUC: roc_auc,
 }

@@ -20,6 +20,14 @@ from ml_pipeline.domain.formulas import (
     without_zero,
 )
 from ml_pipeline.domain.intervals import relative_difference_interval
+from ml_pipeline.domain.likelihoods import (
+    Likelihoods,
+    Predictions,
+    base_rates,
+    log_losses,
+    points,
+    score,
+)
 from ml_pipeline.domain.policies.gate import Direction, MetricName, MetricPolicy
 
 #: Which way each metric gets better.
@@ -40,7 +48,7 @@ _OF_CLASSES = _PROBABILITIES | {MetricName.ACCURACY, MetricName.F1}
 
 
 def needs_probabilities(name: MetricName) -> bool:
-    """Whether the metric scores P(class 1) rather than a predicted value or class."""
+    """Whether the metric scores probabilities of classes rather than a predicted value or class."""
     return name in _PROBABILITIES
 
 
@@ -49,7 +57,7 @@ def scores_classes(name: MetricName) -> bool:
     return name in _OF_CLASSES
 
 
-def compute(name: MetricName, truth: Sequence[float], predicted: Sequence[float]) -> float:
+def compute(name: MetricName, truth: Sequence[float], predicted: Predictions) -> float:
     """The metric of predictions against what came true.
 
     Which classes there are is read from `truth` alone, so two models scored on the same rows
@@ -59,8 +67,8 @@ def compute(name: MetricName, truth: Sequence[float], predicted: Sequence[float]
     Args:
         name: the metric. `mape` is a share: 0.1 means 10 %.
         truth: shape (n,), n >= 1; values, or class positions.
-        predicted: shape (n,); values, class positions, or P(class 1) where
-            `needs_probabilities`.
+        predicted: n values, class positions, or where `needs_probabilities` P(class 1), of
+            more classes the probability of each; `roc_auc` is then the plain mean over classes.
 
     Raises:
         DataError: no rows, different lengths, a value that is not finite, or rows the metric
@@ -77,13 +85,15 @@ def compute(name: MetricName, truth: Sequence[float], predicted: Sequence[float]
     >>> compute(MetricName.ROC_AUC, [0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8])
     0.75
     """
+    if isinstance(predicted, Likelihoods):
+        return score(name, truth, predicted)
     known, guessed = paired(name, truth, predicted)
     with np.errstate(over="ignore"):  # too large for a float: infinite, and `read` refuses it
         return float(FORMULAS[name](known, guessed))
 
 
 def row_contributions(
-    name: MetricName, truth: Sequence[float], predicted: Sequence[float]
+    name: MetricName, truth: Sequence[float], predicted: Predictions
 ) -> Numbers | None:
     """What each row adds to a metric that is a mean over rows (`rmse`: to its square).
 
@@ -96,14 +106,16 @@ def row_contributions(
     formula = ROWS.get(name)
     if formula is None:
         return None
+    if isinstance(predicted, Likelihoods):
+        return log_losses(truth, predicted)
     return formula(*paired(name, truth, predicted))
 
 
 def difference_interval(
     name: MetricName,
     truth: Sequence[float],
-    challenger: Sequence[float],
-    champion: Sequence[float],
+    challenger: Predictions,
+    champion: Predictions,
     *,
     seed: int,
 ) -> tuple[float, float] | None:
@@ -112,8 +124,8 @@ def difference_interval(
     Args:
         name: the metric.
         truth: shape (n,).
-        challenger: shape (n,); its predictions for the same rows.
-        champion: shape (n,); its predictions for the same rows.
+        challenger: its n predictions for the same rows.
+        champion: its n predictions for the same rows.
         seed: of the resampling.
 
     Returns:
@@ -202,12 +214,24 @@ def naive_prediction(name: MetricName, training_target: Sequence[float]) -> floa
     return float(labels[np.argmax(counts)])
 
 
-def bounded_predictions(policy: MetricPolicy, predicted: Sequence[float]) -> Check:
+def naive_predictions(name: MetricName, training_target: Sequence[float], rows: int) -> Predictions:
+    """`naive_prediction` for so many rows; of more than two classes, how often each occurs.
+
+    Raises:
+        DataError: as `naive_prediction`.
+    """
+    if name in _PROBABILITIES and not is_binary(np.asarray(training_target)):
+        return base_rates(training_target, rows)
+    return [naive_prediction(name, training_target)] * rows
+
+
+def bounded_predictions(policy: MetricPolicy, predicted: Predictions) -> Check:
     """Whether every prediction is one the policy calls possible at all.
 
-    The value is the share of predictions outside, or not finite; no predictions never pass.
+    The value is the share of predictions outside, or not finite; no predictions never pass. Of
+    probabilities of every class, the likeliest class counts as the prediction.
     """
-    values = np.asarray(predicted, dtype=np.float64)
+    values = np.asarray(points(predicted), dtype=np.float64)
     low, high = policy.prediction_min, policy.prediction_max
     name = "predictions in the declared range"
     if values.size == 0:

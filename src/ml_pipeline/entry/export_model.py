@@ -11,7 +11,9 @@ that predicts what the trained model predicts:
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from copy import deepcopy
 from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
@@ -51,7 +53,13 @@ _LOCALES = ("C.UTF-8", "C")
 #: What scikit-learn calls a word, and the same for ONNX Runtime, whose `\w` knows ASCII only.
 _PYTHON_WORDS = r"(?u)\b\w\w+\b"
 _ONNX_WORDS = r"[\p{L}\p{N}_][\p{L}\p{N}_]+"
+#: Where an estimator keeps the one it wraps.
+_WRAPPED = ("regressor_", "estimator_", "best_estimator_")
 _REMEDY = "Set package.format to 'skops', or give package.export a command that writes ONNX."
+_BOOSTER_REMEDY = (
+    "Train its scikit-learn estimator and store that with skops or joblib, or give package.export"
+    " a command that writes ONNX."
+)
 
 
 def export(spec: dict[str, Any]) -> dict[str, Any]:
@@ -75,7 +83,7 @@ def export(spec: dict[str, Any]) -> dict[str, Any]:
         candidates.append({"name": name, "file": path})
     if not candidates:
         message = f"{spec['artifact']} cannot be converted to ONNX: {'; '.join(faults)}"
-        raise Refusal(CONFIGURATION, message, _REMEDY)
+        raise Refusal(CONFIGURATION, message, _BOOSTER_REMEDY if is_booster(model) else _REMEDY)
     return {"candidates": candidates, "versions": versions()}
 
 
@@ -84,6 +92,8 @@ def _conversions(model: Any, spec: dict[str, Any]) -> dict[str, Callable[[], byt
         return {"booster": lambda: _booster(model, spec)}
     if type(model).__module__.startswith("catboost"):
         return {"catboost": lambda: _catboost(model, spec)}
+    if any(column["type"] == "string" for column in spec["columns"]):
+        model = _empty_for_missing(model)
     if _vectorizers(model):
         return {
             f"float, locale {locale}": partial(_words, model, spec, locale) for locale in _LOCALES
@@ -149,14 +159,42 @@ def _converted(
     return content
 
 
-def _vectorizers(step: Any) -> list[Any]:
+def _empty_for_missing(model: Any) -> Any:
+    """A copy that knows a missing text as an empty one: ONNX has no text that is missing."""
+    model = deepcopy(model)
+    for step in _steps(model):
+        statistics = getattr(step, "statistics_", ())
+        if any(isinstance(one, str) for one in statistics) and _is_missing(step.missing_values):
+            step.missing_values = ""
+        for known in getattr(step, "categories_", ()):
+            if any(isinstance(one, str) for one in known):
+                known[[_is_missing(one) for one in known]] = ""
+    return model
+
+
+def _is_missing(value: Any) -> bool:
+    """Whether it is None or NaN."""
+    return value is None or (isinstance(value, float) and math.isnan(value))
+
+
+def _vectorizers(model: Any) -> list[Any]:
     """Steps that part text into words."""
-    if hasattr(step, "vocabulary_") and hasattr(step, "token_pattern"):
-        return [step]
-    inner = [one[1] for one in getattr(step, "steps", [])]
-    inner += [one[1] for one in getattr(step, "transformers_", [])]
-    inner += [one[1] for one in getattr(step, "transformer_list", [])]
-    return [found for one in inner for found in _vectorizers(one)]
+    return [
+        step
+        for step in _steps(model)
+        if hasattr(step, "vocabulary_") and hasattr(step, "token_pattern")
+    ]
+
+
+def _steps(model: Any) -> list[Any]:
+    """The model and all that is fitted within it."""
+    inner = [
+        one[1]
+        for name in ("steps", "transformers_", "transformer_list")
+        for one in getattr(model, name, ())
+    ]
+    inner += [getattr(model, name) for name in _WRAPPED if hasattr(model, name)]
+    return [model, *(found for one in inner for found in _steps(one))]
 
 
 def _at_once(spec: dict[str, Any], tensor: str) -> list[tuple[str, Any]]:
@@ -217,6 +255,10 @@ _OTHERS = {
 
 
 def _booster(model: Any, spec: dict[str, Any]) -> bytes:
+    if texts := [column["name"] for column in spec["columns"] if column["type"] == "string"]:
+        raise ValueError(
+            f"a native booster's ONNX form takes numbers only, and {', '.join(texts)} is text"
+        )
     types = import_module("onnxmltools.convert.common.data_types")
     convert = import_module("onnxmltools.convert")
     inputs = [("rows", types.FloatTensorType([None, len(spec["columns"])]))]

@@ -1,10 +1,10 @@
 """Trained models made servable, and predictions from either form."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from ml_pipeline.domain.likelihoods import Predictions
 from ml_pipeline.domain.policies.data import DataPolicy
 from ml_pipeline.domain.policies.training import PackagePolicy, TrainPolicy
 
@@ -32,7 +32,7 @@ class TrainedModels(Protocol):
         train: TrainPolicy,
         work: Path,
         probabilities: bool = False,
-    ) -> Sequence[float]:
+    ) -> Predictions:
         """Predictions for the rows of a CSV file, in order; a text label as its class position.
 
         Args:
@@ -41,7 +41,8 @@ class TrainedModels(Protocol):
             data: names the features.
             train: says how the artifact may be loaded.
             work: folder for logs and intermediate files.
-            probabilities: the positive class's probability instead of the class.
+            probabilities: the positive class's probability instead of the class; where there
+                are not two, the probability of each.
 
         Raises:
             ConfigurationError: a pickle without the opt-in, or a format nobody can load.
@@ -69,8 +70,8 @@ class TrainedModels(Protocol):
 class PackagedModels(Protocol):
     """Package folders, used in the pipeline's own environment."""
 
-    def predict(self, package: Path, rows: Path, *, probabilities: bool = False) -> Sequence[float]:
-        """Predictions for the rows of a CSV file, in order; a text label as its class position.
+    def predict(self, package: Path, rows: Path, *, probabilities: bool = False) -> Predictions:
+        """Predictions for the rows of a CSV file, in order; as `TrainedModels.predict` gives them.
 
         Raises:
             DataError: the package cannot be loaded, or a column it needs is absent.

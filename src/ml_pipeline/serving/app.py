@@ -20,7 +20,7 @@ from prometheus_client.utils import floatToGoString
 from ml_pipeline.domain.chaos import Chaos
 from ml_pipeline.domain.errors import DataError
 from ml_pipeline.serving.http import Request, Response
-from ml_pipeline.serving.requests import Query, parse_csv, parse_json
+from ml_pipeline.serving.requests import Output, Query, parse_csv, parse_json
 from ml_pipeline.serving.rows import Schema
 from ml_pipeline.serving.servable import Servable, UnanswerableError, UnfitRowsError
 
@@ -133,7 +133,7 @@ class ModelApp:
         except DataError as error:
             return self.refusal(400, str(error), error.remedy)
         try:
-            predictions = self._servable.predict(query.batch, query.output)
+            answer = self._answered(query)
         except (UnfitRowsError, UnanswerableError) as error:
             return self.refusal(400, str(error), error.remedy)
         except DataError as error:
@@ -142,7 +142,13 @@ class ModelApp:
         except Exception:  # noqa: BLE001 - the log keeps the traceback, the client an answer
             _LOG.exception("a request met a bug")
             return self.refusal(500, "a bug in the model server; its log has the traceback")
-        return self._answer(200, orjson.dumps({"predictions": predictions}))
+        return self._answer(200, orjson.dumps(answer))
+
+    def _answered(self, query: Query) -> dict[str, object]:
+        if query.output is not Output.PROBABILITIES:
+            return {"predictions": self._servable.predict(query.batch, query.output)}
+        likely = self._servable.likelihoods(query.batch)
+        return {"predictions": likely.rows, "classes": likely.labels}
 
 
 class _Metrics(Collector):

@@ -7,7 +7,8 @@
     {"instances": …}   records, or rows in the model's order
     {"inputs": …}      as `instances`, or one list a column: {"a": [1, 3], "b": [2, 4]}
 
-and may hold `"params": {"output": "label" | "position" | "probability"}`, on Vertex `"parameters"`.
+and may hold `"params"`, on Vertex `"parameters"`: `{"output": …}`, one of "label", "position",
+"probability" and "probabilities".
 `text/csv` holds rows in the model's order, with or without a header.
 """
 
@@ -30,11 +31,15 @@ _FORMS = ("dataframe_split", "dataframe_records", "instances", "inputs")
 
 
 class Output(StrEnum):
-    """What a prediction is given as: the label itself, its position, or a probability."""
+    """What a prediction is given as.
+
+    The label itself, its position, the positive class's probability, or that of every class.
+    """
 
     LABEL = "label"
     POSITION = "position"
     PROBABILITY = "probability"
+    PROBABILITIES = "probabilities"
 
 
 @dataclass(frozen=True, slots=True)

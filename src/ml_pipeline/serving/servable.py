@@ -1,7 +1,9 @@
 """A package loaded and ready to predict. Only ONNX and skops are ever loaded here."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn, Protocol
 
@@ -15,7 +17,8 @@ from ml_pipeline.serving.requests import Output
 from ml_pipeline.serving.rows import Batch, Schema
 
 Label = str | int | float
-_ASK_ELSE = "Ask for params.output 'label' or 'position', or train a classifier of two classes."
+_ASK_ALL = "Ask for params.output 'probabilities', which gives that of every class."
+_ASK_ELSE = "Ask for params.output 'label' or 'position', or train a classifier with predict_proba."
 
 
 class UnfitRowsError(DataError):
@@ -24,6 +27,14 @@ class UnfitRowsError(DataError):
 
 class UnanswerableError(DataError):
     """The model has no such answer, whatever the rows: not the model's fault, but the asker's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Likely:
+    """Probabilities, `rows` of shape (n, classes), and the label of each column."""
+
+    labels: list[Label]
+    rows: list[list[float]]
 
 
 class Engine(Protocol):
@@ -48,6 +59,18 @@ class Engine(Protocol):
         """The label of each probability, as the model itself knows it; empty when it does not."""
 
 
+@contextmanager
+def _of_rows(batch: Batch) -> Iterator[None]:
+    """A failure is the rows' where a value of theirs is missing or beyond any measure."""
+    try:
+        yield
+    except DataError as error:
+        if (unfit := batch.unfit()) is None:
+            raise
+        remedy = "Send a value the model was trained to expect."
+        raise UnfitRowsError(f"{unfit}: {error}", remedy=remedy) from error
+
+
 class Servable:
     """A loaded package.
 
@@ -62,7 +85,7 @@ class Servable:
         self.info = info
         self.schema = Schema(manifest.columns)
         self._engine = engine
-        self._positions = {label: at for at, label in enumerate(manifest.classes)}
+        self.positions = {label: float(at) for at, label in enumerate(manifest.classes)}
 
     def predict(self, batch: Batch, output: Output = Output.LABEL) -> list[Label]:
         """One prediction a row, in order.
@@ -76,13 +99,30 @@ class Servable:
             UnfitRowsError: it cannot, and a row has a value missing or beyond any measure.
             DataError: the model gives something else, or no finite number.
         """
-        try:
+        with _of_rows(batch):
             return self._predicted(batch, output)
-        except DataError as error:
-            if (unfit := batch.unfit()) is None:
+
+    def likelihoods(self, batch: Batch) -> Likely:
+        """The probability of every class; of a text target in the order of the project's classes.
+
+        Raises:
+            UnanswerableError: the model gives none.
+            UnfitRowsError: as `predict`.
+            DataError: the model gives something else.
+        """
+        with _of_rows(batch):
+            try:
+                found = _given(self._engine.probabilities(batch))
+            except DataError:
                 raise
-            remedy = "Send a value the model was trained to expect."
-            raise UnfitRowsError(f"{unfit}: {error}", remedy=remedy) from error
+            except Exception as error:  # noqa: BLE001 - a vendor's, of whatever type
+                _refuse_failed(error)
+            if found.shape[0] != len(batch) or not np.isfinite(found).all():
+                _refuse(f"gave {found.shape[0]} rows of probabilities, or one that is not finite")
+            labels = self._column_labels(found.shape[1])
+            places = [self.positions.get(str(label), at) for at, label in enumerate(labels)]
+            order = np.argsort(places, kind="stable")
+            return Likely([labels[at] for at in order], found[:, order].tolist())
 
     def _predicted(self, batch: Batch, output: Output) -> list[Label]:
         values = self._values(batch, output)
@@ -103,8 +143,7 @@ class Servable:
         except DataError:
             raise
         except Exception as error:  # noqa: BLE001 - a vendor's, of whatever type
-            reason = str(error).strip().splitlines() or [""]
-            _refuse(f"failed: {type(error).__name__}: {reason[0][:300]}", error)
+            _refuse_failed(error)
         if values.ndim == 2 and values.shape[1] == 1:
             values = values[:, 0]
         if self.manifest.task is Task.REGRESSION or self._engine.gives_labels:
@@ -126,23 +165,32 @@ class Servable:
 
     def _position(self, label: str) -> float:
         try:
-            return float(self._positions[label])
+            return self.positions[label]
         except KeyError:
             known = ", ".join(self.manifest.classes) or "none"
             _refuse(f"predicted {label!r}, which is not among its classes ({known})")
 
     def _positive(self, probabilities: NDArray[Any] | None) -> NDArray[Any]:
-        if probabilities is None:
-            raise UnanswerableError("the model gives no probabilities", remedy=_ASK_ELSE)
-        if probabilities.ndim != 2 or probabilities.shape[1] != 2:
+        found = _given(probabilities)
+        if found.shape[1] != 2:
             what = "the model has not two classes, so there is no probability of a positive one"
-            raise UnanswerableError(what, remedy=_ASK_ELSE)
-        labels = list(self._engine.probability_labels or self.manifest.probability_labels)
-        classes = self.manifest.classes
-        in_order = not self._engine.gives_labels  # then columns are as the project names them
-        if not classes or in_order or not all(isinstance(label, str) for label in labels):
-            return probabilities[:, 1]
-        return probabilities[:, (labels or sorted(classes)).index(classes[1])]
+            raise UnanswerableError(what, remedy=_ASK_ALL)
+        labels, classes = self._column_labels(2), self.manifest.classes
+        return found[:, labels.index(classes[1]) if len(classes) == 2 else 1]
+
+    def _column_labels(self, count: int) -> list[Label]:
+        """The label of each of so many columns of probabilities."""
+        classes = list(self.manifest.classes)
+        if not self._engine.gives_labels:  # then columns are as the project names them
+            labels: list[Label] = [*classes] or [*range(count)]
+        else:
+            known = self._engine.probability_labels or self.manifest.probability_labels
+            labels = [*known] or [*sorted(classes)] or [*range(count)]
+            if classes and set(labels) == set(range(len(classes))):
+                labels = [classes[int(label)] for label in labels]
+        if len(labels) != count:
+            _refuse(f"gives {count} probabilities a row, of {len(labels)} classes")
+        return labels
 
 
 def load_servable(
@@ -169,6 +217,20 @@ def load_servable(
         return Servable(manifest, SkopsEngine(content, trusted_types, threads), info)
     except DataError as error:
         raise DataError(f"the package {package}: {error}", remedy=error.remedy) from error
+
+
+def _given(probabilities: NDArray[Any] | None) -> NDArray[Any]:
+    """Probabilities of shape (n, classes)."""
+    if probabilities is None:
+        raise UnanswerableError("the model gives no probabilities", remedy=_ASK_ELSE)
+    if probabilities.ndim != 2:
+        _refuse(f"gave probabilities of shape {probabilities.shape}")
+    return probabilities
+
+
+def _refuse_failed(error: Exception) -> NoReturn:
+    reason = str(error).strip().splitlines() or [""]
+    _refuse(f"failed: {type(error).__name__}: {reason[0][:300]}", error)
 
 
 def _finite(numbers: list[Label]) -> list[Label]:

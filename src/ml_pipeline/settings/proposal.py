@@ -14,7 +14,6 @@ from ml_pipeline.settings.survey.tables import Column, Table, labels, naive_erro
 
 _FEW_ROWS = 1000
 _OF_CLASSES = frozenset({"accuracy", "f1", "roc_auc", "log_loss"})
-_OF_TWO_CLASSES = frozenset({"roc_auc", "log_loss"})
 _OF_QUANTITIES = frozenset({"mae", "rmse", "mape", "r2"})
 _BOUNDS = {"mape": (0, 10), "r2": (-1, 1), "log_loss": (0, 10)}
 _MOST_LABELS = 200
@@ -162,8 +161,6 @@ def _column_policy(column: Column) -> dict[str, object]:
 
 def _metric_name(target: Column | None, reported: Sequence[str], *, classes: bool) -> str:
     fitting = _OF_CLASSES if classes else _OF_QUANTITIES
-    if target is not None and target.distinct > 2:
-        fitting -= _OF_TWO_CLASSES
     named = [name for name in reported if target is None or name in fitting]
     return named[0] if named else ("accuracy" if classes else "mae")
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from ml_pipeline.domain.commands import fill
 from ml_pipeline.domain.evidence import Check, StageOutcome, judged
+from ml_pipeline.domain.likelihoods import points
 from ml_pipeline.domain.policies.data import DataPolicy
 from ml_pipeline.domain.policies.release import StagingPolicy
 from ml_pipeline.ports.clock import Clock
@@ -43,7 +44,7 @@ def run(
     rows = stage.file("evaluate", "comparable.csv")
     few = stage.path / "few.csv"
     tables.sample(rows, few, rows=staging.smoke_predictions, seed=0)
-    offline = packaged.predict(package, few)
+    offline = points(packaged.predict(package, few))
     served = staging_host.predict(
         STAGING,
         data.features,

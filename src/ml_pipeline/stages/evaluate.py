@@ -8,11 +8,12 @@ from pathlib import Path
 from pydantic import JsonValue
 
 from ml_pipeline.domain.evidence import Check, StageOutcome, judged
+from ml_pipeline.domain.likelihoods import Predictions, points
 from ml_pipeline.domain.metrics import (
     bounded_predictions,
     compute,
     difference_interval,
-    naive_prediction,
+    naive_predictions,
     needs_probabilities,
 )
 from ml_pipeline.domain.policies.data import DataPolicy
@@ -31,7 +32,7 @@ _SHOWN_ROWS = 2000
 @dataclass(frozen=True, slots=True)
 class _Scored:
     version: ModelVersion
-    predictions: Sequence[float]
+    predictions: Predictions
     metric: float
 
 
@@ -120,22 +121,21 @@ def _baseline(
 ) -> float:
     training = stage.file("fetch-data", "training.csv")
     target = tables.column(training, data.target, data.classes)
-    constant = naive_prediction(metric.name, target)
-    return compute(metric.name, truth, [constant] * len(truth))
+    return compute(metric.name, truth, naive_predictions(metric.name, target, len(truth)))
 
 
 def _outcome(  # noqa: PLR0917 - one call site: the parts of one table
     stage: StageFolder,
     metric: MetricPolicy,
     truth: Sequence[float],
-    ours: Sequence[float],
+    ours: Predictions,
     scored: Sequence[_Scored],
     champion: ModelVersion | None,
     baseline: float,
     values: Mapping[str, JsonValue],
 ) -> StageOutcome:
     metrics = {"challenger": compute(metric.name, truth, ours), "baseline": baseline}
-    theirs: Sequence[float] | None = None
+    theirs: Predictions | None = None
     for one in scored:
         metrics[f"version.{one.version.version}"] = one.metric
         if champion is not None and one.version.version == champion.version:
@@ -161,11 +161,11 @@ def _outcome(  # noqa: PLR0917 - one call site: the parts of one table
 
 
 def _shown(
-    truth: Sequence[float], ours: Sequence[float], theirs: Sequence[float] | None
+    truth: Sequence[float], ours: Predictions, theirs: Predictions | None
 ) -> dict[str, list[float] | None]:
     step = max(1, len(truth) // _SHOWN_ROWS)
     return {
         "truth": [float(value) for value in truth[::step]],
-        "challenger": [float(value) for value in ours[::step]],
-        "champion": None if theirs is None else [float(value) for value in theirs[::step]],
+        "challenger": [float(value) for value in points(ours)[::step]],
+        "champion": None if theirs is None else [float(value) for value in points(theirs)[::step]],
     }

@@ -1,11 +1,12 @@
 """Train on a few hundred rows, twice, and hold the result against the training contract."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 from ml_pipeline.domain.commands import fill, hyperparameter_words
 from ml_pipeline.domain.errors import DataError
 from ml_pipeline.domain.evidence import Check, StageOutcome, judged
+from ml_pipeline.domain.likelihoods import Predictions, every_number, points
 from ml_pipeline.domain.metrics import needs_probabilities, read
 from ml_pipeline.domain.policies.data import DataPolicy
 from ml_pipeline.domain.policies.gate import MetricPolicy
@@ -49,7 +50,7 @@ def run(
     few = stage.path / "few.csv"
     tables.sample(rows, few, rows=_PREDICTED_ROWS, seed=train.smoke_seed)
     checks: list[Check] = []
-    predictions: list[Sequence[float]] = []
+    predictions: list[Predictions] = []
     for turn in ("first", "second"):
         output = stage.path / turn
         output.mkdir()
@@ -170,13 +171,12 @@ def _reported(turn: str, output: Path, file: str, metric: MetricPolicy) -> Check
     return Check(name=name, passed=True, value=value, limit=f"{metric.min:g} to {metric.max:g}")
 
 
-def _predicted(predictions: list[Sequence[float]], metric: MetricPolicy) -> list[Check]:
-    first, second = predictions
+def _predicted(predictions: list[Predictions], metric: MetricPolicy) -> list[Check]:
+    first = points(predictions[0])
     count = len(first)
     inside = all(metric.prediction_min <= value <= metric.prediction_max for value in first)
-    worst = max(
-        (abs(a - b) / (1 + abs(a)) for a, b in zip(first, second, strict=True)), default=0.0
-    )
+    twice = zip(*map(every_number, predictions), strict=True)
+    worst = max((abs(a - b) / (1 + abs(a)) for a, b in twice), default=0.0)
     return [
         Check(
             name=f"predictions for {_PREDICTED_ROWS} rows have shape ({_PREDICTED_ROWS},)",

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from ml_pipeline.domain.errors import ConfigurationError, DataError
+from ml_pipeline.domain.likelihoods import Predictions, named, of_classes
 from ml_pipeline.domain.policies.data import ColumnType, DataPolicy
 from ml_pipeline.domain.policies.training import PackagePolicy, TrainPolicy
 from ml_pipeline.ports.runner import CommandResult, ProjectRunner
@@ -72,22 +73,21 @@ class TrainedAnswer:
             for label in self.predictions
         ]
 
-    def positive(self, data: DataPolicy) -> list[float]:
-        """The probability of the second of two classes.
+    def likely(self, data: DataPolicy) -> Predictions:
+        """The probability of the second of two classes, else that of every class.
 
         Raises:
-            DataError: the model gives no probabilities, or has not two classes.
+            DataError: the model gives no probabilities, or knows a class that is not listed.
         """
-        labels = list(self.probability_labels)
-        if self.probabilities is None or len(labels) != 2:
-            what = f"has {len(labels)} classes" if labels else "gives no probabilities"
+        if self.probabilities is None:
             raise DataError(
-                f"the model {what}: there is no probability of one positive class",
-                remedy="Train a classifier of two classes with predict_proba, or choose "
-                "a metric.name that needs no probabilities.",
+                "the model gives no probabilities",
+                remedy="Train a classifier with predict_proba, or choose a metric.name that needs "
+                "no probabilities.",
             )
-        at = labels.index(data.classes[1]) if set(labels) == set(data.classes) else 1
-        return [row[at] for row in self.probabilities]
+        places = {label: float(at) for at, label in enumerate(data.classes)}
+        labels = named(self.probability_labels, places, whose="the model")
+        return of_classes(labels, self.probabilities)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,7 +1,7 @@
 """Trained models, used in the project's own environment and made into packages."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +16,7 @@ from ml_pipeline.adapters.local.model_programs import (
 )
 from ml_pipeline.domain.commands import fill
 from ml_pipeline.domain.errors import ConfigurationError, DataError
+from ml_pipeline.domain.likelihoods import Likelihoods, Predictions, points
 from ml_pipeline.domain.parity import Parity, parity
 from ml_pipeline.domain.policies.data import DataPolicy
 from ml_pipeline.domain.policies.training import PackagePolicy, TrainPolicy
@@ -84,7 +85,7 @@ class LocalTrainedModels:
         train: TrainPolicy,
         work: Path,
         probabilities: bool = False,
-    ) -> Sequence[float]:
+    ) -> Predictions:
         model = _model(artifact, rows, data, train)
         if artifact.suffix.lower() == _ONNX:
             with working_folder(work, "predict") as folder:
@@ -92,7 +93,7 @@ class LocalTrainedModels:
                 write_package(package, artifact, self._onnx_facts(model))
                 return self._packaged.predict(package, rows, probabilities=probabilities)
         answer = self._programs.predict(model, rows, work)
-        return answer.positive(data) if probabilities else answer.positions(data)
+        return answer.likely(data) if probabilities else answer.positions(data)
 
     def package(  # noqa: PLR0913 - the port's
         self,
@@ -178,13 +179,24 @@ class LocalTrainedModels:
 
     def _compare(self, order: _Order, answer: TrainedAnswer, trial: Path) -> Parity:
         tolerance = order.package.parity_tolerance
-        predicted = self._packaged.predict(trial, order.rows)
+        predicted = points(self._packaged.predict(trial, order.rows))
         found = parity(answer.positions(order.model.data), predicted, tolerance=tolerance)
-        if not found.equal or len(answer.probability_labels) != 2:
+        if not found.equal or not answer.probability_labels:
             return found
-        expected = answer.positive(order.model.data)
+        expected = answer.likely(order.model.data)
         likely = self._packaged.predict(trial, order.rows, probabilities=True)
-        return parity(expected, likely, tolerance=tolerance)
+        return _of_each_class(expected, likely, tolerance)
+
+
+def _of_each_class(expected: Predictions, likely: Predictions, tolerance: float) -> Parity:
+    """The worst parity of any class's probabilities."""
+    if not isinstance(expected, Likelihoods) or not isinstance(likely, Likelihoods):
+        return parity(points(expected), points(likely), tolerance=tolerance)
+    found = [
+        parity(expected.column(label), likely.column(label), tolerance=tolerance)
+        for label in {*expected.labels, *likely.labels}
+    ]
+    return max(found, key=lambda one: one.worst)
 
 
 def _model(artifact: Path, rows: Path, data: DataPolicy, train: TrainPolicy) -> ProjectModel:
