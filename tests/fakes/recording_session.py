@@ -13,6 +13,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -78,8 +79,11 @@ def decode(value: Any) -> Any:
     """The recipe an id holds; anything else as it is."""
     if isinstance(value, list):
         return [decode(one) for one in value]
-    if not isinstance(value, str):
-        return value
+    return _decoded(value) if isinstance(value, str) else value
+
+
+@cache  # an id holds those of everything it is made from, and comes back with every call
+def _decoded(value: str) -> Any:
     try:
         steps = json.loads(base64.b64decode(value.encode(), altchars=b"-_", validate=True))
     except ValueError:
@@ -278,6 +282,10 @@ def served(session: Session) -> Iterator[int]:
     """The session on a port of 127.0.0.1."""
 
     class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"  # connections are kept: a function asks hundreds of times
+        wbufsize = -1  # head and body in one packet
+        disable_nagle_algorithm = True
+
         def log_message(self, *_words: object) -> None:
             pass
 
