@@ -34,3 +34,16 @@ def _environment_is_left_as_it_was_found():
     before = _told()
     yield
     assert _told() == before
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Releases are spread among the short tests, whose work fills what they wait.
+
+    None is among the last, where the other workers would have nothing left to do.
+    """
+    heavy = {one.path for one in items if one.get_closest_marker("e2e")}
+    files = list(dict.fromkeys(one.path for one in items))
+    place = {}
+    for group, end in (([it for it in files if it in heavy], 0.8), ([*files], 1.0)):
+        place |= {it: end * at / len(group) for at, it in enumerate(group) if it not in place}
+    items.sort(key=lambda one: place[one.path])

@@ -7,8 +7,10 @@ import sys
 from contextlib import closing
 
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from ml_pipeline.adapters.local.champion_cache import DATABASE, read_champion_cache
+from ml_pipeline.adapters.local.mlflow_database import MlflowDatabase
 from ml_pipeline.adapters.local.registry import MlflowRegistry
 from ml_pipeline.domain.errors import (
     ConfigurationError,
@@ -111,6 +113,20 @@ def test_a_database_of_an_older_mlflow_is_refused_with_the_way_out(state):
 
 def test_readers_do_not_wait_for_writers(registry, champion, state):
     assert _in_database(state, "PRAGMA journal_mode") == [("wal",)]
+
+
+def test_a_file_another_program_holds_is_said_to_be_locked(state):
+    """SQLAlchemy's own words tell of its session, and the lock only in the cause."""
+    wrapped = OperationalError("(raised as a result of autoflush) INSERT", None, Exception())
+    wrapped.__cause__ = sqlite3.OperationalError("database is locked")
+    with (
+        pytest.raises(
+            PlatformUnavailableError, match="to register eta: database is locked"
+        ) as told,
+        MlflowDatabase(state / DATABASE).asked("to register eta"),
+    ):
+        raise wrapped
+    assert "no other program holds the file" in told.value.remedy
 
 
 def test_mlflows_own_pages_show_a_run_with_metrics_and_parameters(champion, state):

@@ -136,7 +136,7 @@ class MlflowDatabase:
         """Our error for one of MLflow's or the database's; None for anything else."""
         mlflow = _mlflow()
         if isinstance(error, (mlflow.database_failure, sqlite3.Error, OSError)):
-            return self._unavailable(f"{what}: {error}")
+            return self._unavailable(f"{what}: {_first_cause(error)}")
         if not isinstance(error, mlflow.failure):
             return None
         if "out-of-date database schema" in error.message:
@@ -154,8 +154,15 @@ class MlflowDatabase:
     def _unavailable(self, why: str) -> PlatformUnavailableError:
         return PlatformUnavailableError(
             f"the model registry {self._path} could not be asked: {why.splitlines()[0]}",
-            remedy="Try again; when the file is damaged, restore it from a copy.",
+            remedy="Try again when no other program holds the file; is it damaged, restore a copy.",
         )
+
+
+def _first_cause(error: BaseException) -> BaseException:
+    """What SQLite said: what is wrapped around it tells where MLflow was, not what is wrong."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return error
 
 
 @dataclass(frozen=True, slots=True)
