@@ -48,8 +48,9 @@ class Served:
 def serving(answer_s: float, stall_after_s: float, stall_s: float) -> Iterator[Served]:
     """Our own test server, in a process of its own."""
     argv = [sys.executable, str(SERVER), str(answer_s), str(stall_after_s), str(stall_s)]
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-    with subprocess.Popen(argv, text=True, **pipes) as process:
+    pipe = subprocess.PIPE
+    with subprocess.Popen(argv, text=True, stdin=pipe, stdout=pipe) as process:
+        assert process.stdout is not None
         served = Served(f"http://127.0.0.1:{int(process.stdout.readline())}/invocations")
         yield served
         said = json.loads(process.communicate()[0])

@@ -217,8 +217,9 @@ def running(served: Served, log: Path) -> Iterator[None]:
                 psutil.Process(thread.id).cpu_affinity([0])
         yield
     finally:
-        for one in [*psutil.Process(process.pid).children(True), process]:
-            one.terminate()
+        for child in psutil.Process(process.pid).children(recursive=True):
+            child.terminate()
+        process.terminate()
         process.wait(30)
 
 
