@@ -73,15 +73,20 @@ class SageMakerTraffic:
             "cloudwatch", "get_metric_data", "MetricDataResults",
             MetricDataQueries=queries, StartTime=first, EndTime=until, ScanBy="TimestampAscending",
         )  # fmt: skip
+        # a part is followed by the rest on a later page: the last word on a metric counts
+        status: dict[str, str | None] = dict.fromkeys(_QUERIES)
         for one in results:
-            if one.get("StatusCode") not in {"Complete", "PartialData"} or one["Id"] not in found:
-                raise _unreadable(slot, f"{one['Id']} is {one.get('StatusCode')}")
+            if one["Id"] not in found:
+                raise _unreadable(slot, f"{one['Id']} was not asked for")
+            status[one["Id"]] = one.get("StatusCode")
             found[one["Id"]] |= {
                 utc(at): float(value)
                 for at, value in zip(one["Timestamps"], one["Values"], strict=True)
                 if utc(at) < last
             }
         for name, periods in found.items():
+            if status[name] != "Complete":
+                raise _unreadable(slot, f"{name} is {status[name]}")
             if any(not math.isfinite(value) or value < 0 for value in periods.values()):
                 raise _unreadable(slot, f"{name} holds {list(periods.values())}")
         return found
