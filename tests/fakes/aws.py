@@ -29,9 +29,13 @@ class Aws(Clients):
         super().__init__(POLICY, FakeClock())
         self.clock: FakeClock = self._clock
         self.asked: list[tuple[str, dict[str, Any]]] = []
-        meta = SimpleNamespace(region_name="us-east-1")
-        told = {name: self._noted(name, answer) for name, answer in operations.items()}
-        self._all = SimpleNamespace(meta=meta, **told)
+        self._all = SimpleNamespace(meta=SimpleNamespace(region_name="us-east-1"))
+        self.answer(**operations)
+
+    def answer(self, **operations: Callable[..., Any]) -> None:
+        """From now on these operations are answered so."""
+        for name, answer in operations.items():
+            setattr(self._all, name, self._noted(name, answer))
 
     def client(self, service: str) -> Any:
         return self._all
