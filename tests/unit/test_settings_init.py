@@ -340,3 +340,37 @@ _values = st.recursive(
 @given(value=_values)
 def test_every_value_is_written_as_toml_that_reads_the_same(value) -> None:
     assert tomllib.loads(f"value = {literal(value)}") == {"value": value}
+
+
+SIZES = """
+import argparse, json, pandas as pd, xgboost
+parser = argparse.ArgumentParser()
+parser.add_argument("--data")
+parser.add_argument("--model-out")
+parser.add_argument("--metrics-out")
+args = parser.parse_args()
+frame = pd.read_csv(args.data)
+frame["shop"] = frame["shop"].fillna("unknown")
+y = frame["size"].map(ORDER)
+booster = xgboost.train({}, frame[["a", "shop"]], y)
+booster.save_model(args.model_out)
+open(args.metrics_out, "w").write(json.dumps({"valid": {"log_loss": 1.0}}))
+"""
+
+
+@pytest.mark.parametrize(
+    "order", ['["small", "medium", "large"]', '{"small": 0, "medium": 1, "large": 2}']
+)
+def test_classes_metric_and_filled_cells_are_as_the_script_says(tmp_path, order) -> None:
+    names = ["small", "medium", "large"]
+    rows = "\n".join(f"{i},{'' if i % 9 == 0 else 'north'},{names[i % 3]}" for i in range(300))
+    script = f"ORDER = {order}\nTARGET = 'size'\n{SIZES}"
+    files(tmp_path, **{"rows.csv": f"a,shop,size\n{rows}", "train.py": script})
+    config = proposed(tmp_path)
+    assert config["data"]["classes"] == names
+    assert config["data"]["columns"]["shop"]["fill"] == "unknown"
+    assert config["metric"]["name"] == "log_loss"
+    assert config["metric"]["reported_as"] == "valid.log_loss"
+    text = initproject.propose(tmp_path).text
+    assert "# check: every label, as the scripts order them" in text
+    assert "must write one" not in text

@@ -1,5 +1,7 @@
 """What `init` and `doctor` see of scripts by other hands, none of which is run."""
 
+import json
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -416,3 +418,71 @@ def test_a_word_that_is_written_to_at_once_is_the_output(tmp_path) -> None:
     found = guesses.fetcher(scripts(tmp_path), layout_of(tmp_path, {}))
     assert found is not None
     assert found.argv == ["python", "dataset.py", "{output}"]
+
+
+GERMAN = """
+import argparse, joblib, pandas as pd
+from pathlib import Path
+parser = argparse.ArgumentParser()
+parser.add_argument("--daten", required=True)
+parser.add_argument("--ausgabe", required=True)
+parser.add_argument("--tiefe", type=int, default=3)
+args = parser.parse_args()
+frame = pd.read_csv(args.daten)
+folder = Path(args.ausgabe)
+folder.mkdir(exist_ok=True)
+model.fit(frame, y)
+joblib.dump(model, folder / "m.joblib")
+"""
+
+
+def test_options_in_any_language_are_known_by_what_is_done_with_them(tmp_path) -> None:
+    assert command(tmp_path, GERMAN) == "python train.py --daten {data} --ausgabe {output}"
+    said = doubt(tmp_path, GERMAN)
+    assert "--daten is taken for the rows: the script reads it" in said
+    assert "--ausgabe is taken for the folder to write to: it is made" in said
+
+
+def test_an_argument_that_may_be_left_out_is_not_asked_for(tmp_path) -> None:
+    text = """
+import sys
+data, model_file = sys.argv[1], sys.argv[2]
+alpha = float(sys.argv[3]) if len(sys.argv) > 3 else 1.0
+"""
+    options = seen(tmp_path, text + FIT).options
+    assert [one.required for one in options] == [True, True, False]
+
+
+FIXED = """
+import json, joblib, pandas as pd
+frame = pd.read_csv("data/train.csv")
+model.fit(frame[["x"]], frame["y"])
+joblib.dump(model, "models/m.joblib")
+"""
+
+
+def test_a_script_with_paths_of_its_own_runs_where_it_may_write(tmp_path) -> None:
+    """For real: nothing of the project changes, and the rows it sees are those it was given."""
+    project, output = tmp_path / "my project", tmp_path / "out put"
+    output.mkdir()
+    write_files(project, {"data/train.csv": "all the rows"})
+    script = seen(project, FIXED)
+    assert guesses.artifact(script) == "models/m.joblib"
+    argv = guesses.training_command(script, layout_of(project, {})).argv
+    trains = "import shutil; shutil.copy('data/train.csv', 'models/m.joblib')"  # as FIXED would
+    write_files(project, {"train.py": trains})
+    rows = tmp_path / "given rows.csv"
+    rows.write_text("training rows")
+    given = [{"{data}": str(rows), "{output}": str(output)}.get(word, word) for word in argv]
+    subprocess.run(given, cwd=project, check=True)
+    assert (output / "models/m.joblib").read_text() == "training rows"
+    assert json.loads((output / "metrics.json").read_text()) == {"exit_code": 0}
+    assert (project / "data/train.csv").read_text() == "all the rows"
+    assert not (project / "models").exists()
+
+
+@pytest.mark.parametrize("path", ["../data/train.csv", "/data/train.csv", "da$(id)ta/train.csv"])
+def test_a_path_that_leaves_its_folder_or_means_something_to_a_shell_is_left_alone(
+    tmp_path, path
+) -> None:
+    assert command(tmp_path, FIXED.replace("data/train.csv", path)) == "python train.py"

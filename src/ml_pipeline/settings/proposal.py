@@ -17,6 +17,8 @@ _OF_CLASSES = frozenset({"accuracy", "f1", "roc_auc", "log_loss"})
 _OF_QUANTITIES = frozenset({"mae", "rmse", "mape", "r2"})
 _BOUNDS = {"mape": (0, 10), "r2": (-1, 1), "log_loss": (0, 10)}
 _MOST_LABELS = 200
+#: Artifacts that hold an estimator, which predicts the labels it was given.
+_KEEP_LABELS = (".skops", ".joblib", ".pkl", ".pickle", ".cbm")
 
 
 def rows_page(page: Page, seen: Survey) -> None:
@@ -52,7 +54,8 @@ def model_page(page: Page, seen: Survey) -> None:
     name = _metric_name(target, list(reported), classes=seen.predicts_classes)
     why = "" if name in reported else "no metric was found in the training script"
     page.set("name", name, check=why)
-    if script is not None and script.reports and name in reported:
+    written = script is not None and (script.reports or script.report is not None)
+    if script is not None and written and name in reported:
         nested = "; names in names are joined by dots" if "." in reported[name] else ""
         certain = script.report is not None
         told = {"note" if certain else "check": f"its key in the training's own metrics{nested}"}
@@ -88,14 +91,27 @@ def _classes(page: Page, seen: Survey) -> None:
     if table is None or target is None or target.kind != "text":
         return
     found = in_order(labels(seen.source, table.path, target.name, most=_MOST_LABELS))
-    if not found:
+    listed = _listed_by_scripts(seen, found)
+    if listed and len(found) > 2:
+        why = "every label, as the scripts order them: a prediction that is a number is a position"
+        page.set("classes", listed, check=why)
+    elif not found:
         why = f"every label of {target.name}, in order; it has {target.distinct}"
         page.fill_in("classes", ["a", "b"], why=f"{why}, which is many for classes")
     elif len(found) == 2:
         why = f"in this order {found[1]!r}, the last, is the positive one of f1 and roc_auc"
         page.set("classes", found, check=why)
     else:
-        page.set("classes", found, note="every label; predictions are positions in this list")
+        why = "every label; a prediction that is a number is a position in this list"
+        named = seen.training and guesses.artifact(seen.training[0]).endswith(_KEEP_LABELS)
+        page.set("classes", found, **{"note" if named else "check": why})
+
+
+def _listed_by_scripts(seen: Survey, found: Sequence[str]) -> Sequence[str]:
+    """The labels in the order in which a script lists or numbers them."""
+    orders = [*(order for one in seen.training for order in one.flows.orders)]
+    orders += [tuple(texts) for one in seen.training for texts in one.lists.values()]
+    return next((list(one) for one in orders if sorted(one) == sorted(found)), [])
 
 
 def _table(page: Page, table: Table) -> None:
@@ -138,8 +154,12 @@ def _columns(page: Page, seen: Survey, table: Table) -> None:
     for name in dict.fromkeys(used):
         column = table.column(name) if name else None
         if column is not None:
-            span = _span(column)
-            page.set(name, _column_policy(column), note=span)
+            policy, filled = _column_policy(column), _fill(seen, column)
+            if filled is None:
+                page.set(name, policy, note=_span(column))
+            else:
+                why = "the training fills empty cells with it"
+                page.set(name, {**policy, "fill": filled}, check=why)
 
 
 def _span(column: Column) -> str:
@@ -150,6 +170,18 @@ def _span(column: Column) -> str:
         f"{end:.6g}" if isinstance(end, int | float) else str(end)
         for end in (column.low, column.high)
     )
+
+
+def _fill(seen: Survey, column: Column) -> str | int | float | None:
+    """What the training puts into empty cells of such a column, where it says one thing."""
+    if not seen.training or column.name not in seen.choice.features or not column.missing_share:
+        return None
+    texts = column.kind == "text"
+    told = {
+        value for value in seen.training[0].flows.filled
+        if isinstance(value, str) == texts and not isinstance(value, bool)
+    }  # fmt: skip
+    return told.pop() if len(told) == 1 and column.kind != "time" else None
 
 
 def _column_policy(column: Column) -> dict[str, object]:

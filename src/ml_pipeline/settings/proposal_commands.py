@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from ml_pipeline.settings.page import Page
-from ml_pipeline.settings.survey import guesses, linters, tools
+from ml_pipeline.settings.survey import fixed, guesses, linters, tools
 from ml_pipeline.settings.survey.guesses import Guess
 from ml_pipeline.settings.survey.linters import Lint
 from ml_pipeline.settings.survey.project import Survey
@@ -73,8 +73,13 @@ def _left_behind(page: Page, script: Script) -> None:
     """The model and the metrics a training writes."""
     artifact = guesses.artifact(script)
     page.set("artifact", artifact, check=guesses.artifact_doubt(script))
-    doubt = "" if script.reports else "the script shows no JSON file: it must write one"
-    page.set("metrics", (script.reports or ["metrics.json"])[0], check=doubt)
+    lacking = not script.reports and script.report is None
+    doubt = "the script shows no JSON file: it must write one" if lacking else ""
+    if lacking and fixed.is_fixed(script):
+        doubt = "the script shows no JSON file; the command leaves one that says how it ended"
+    report = (script.reports or ["metrics.json"])[0]
+    at = fixed.place_of(script, report) if fixed.is_fixed(script) else report
+    page.set("metrics", at, check=doubt)
     for key, pattern in (
         ("model_key", "model|estim|pipe|clf|regress|classif"),
         ("features_key", "feature|column|cols"),

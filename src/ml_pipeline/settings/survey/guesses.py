@@ -3,10 +3,18 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from ml_pipeline.settings.survey import fixed
 from ml_pipeline.settings.survey.files import in_tests
 from ml_pipeline.settings.survey.layout import Layout
 from ml_pipeline.settings.survey.options import Option
-from ml_pipeline.settings.survey.roles import names_model, role, rows_option, tuned, with_role
+from ml_pipeline.settings.survey.roles import (
+    made_folder,
+    names_model,
+    role,
+    rows_option,
+    tuned,
+    with_role,
+)
 from ml_pipeline.settings.survey.scripts import Script
 
 _TRAINS_ABOVE = 3
@@ -53,6 +61,9 @@ def _training_score(script: Script) -> int:
 def training_command(script: Script, layout: Layout) -> Guess:
     """`python SCRIPT --data {data} --output {output}` in the script's own words."""
     launch = layout.launch(script)
+    if fixed.is_fixed(script) and launch.argv[-1].endswith(".py"):
+        files = [artifact(script), *(fixed.place_of(script, one) for one in script.reports[:1])]
+        return Guess(argv=fixed.command(script, launch.argv, files), doubt=fixed.DOUBT)
     data, taken = rows_option(script)
     given = [(data, "{data}")] if data else []
     placed, assumed = _placed_output(script, data)
@@ -75,6 +86,9 @@ def _placed_output(script: Script, data: Option | None) -> tuple[_Given, str]:
     given = [(model, "{output}/" + artifact(script))] if model else []
     if metrics:
         given.append((metrics, "{output}/" + (script.reports or ["metrics.json"])[0]))
+    made = made_folder(script, data)
+    if not given and made:
+        return [(made, "{output}")], f"{made.name} is taken for the folder to write to: it is made"
     left = [one for one in script.options if one.required and not role(one) and one is not data]
     if not given and data and len(left) == 1 and (left[0].positional or left[0].file):
         why = f"{left[0].name} is taken for the folder to write to: the script requires it"
@@ -90,7 +104,8 @@ def artifact(script: Script) -> str:
         if isinstance(option.default, str) and _dumped_to(option, script) and "." in option.default
     ]
     usual = [one.usual for one in script.saved if one.usual]
-    return next(iter((*by_default, *script.artifacts, *usual)), "model.joblib")
+    name = next(iter((*by_default, *script.artifacts, *usual)), "model.joblib")
+    return fixed.place_of(script, name) if fixed.is_fixed(script) else name
 
 
 def artifact_doubt(script: Script) -> str:

@@ -93,12 +93,26 @@ def positions(tree: ast.AST) -> Sequence[Option]:
     """What a script takes from `sys.argv`, each by the name it gives it, or by what it is for."""
     found: dict[int, Option] = {}
     names = _names_of_values(tree)
+    asked = _asked_for(tree)
     for node in nodes(tree):
         place = _argv_place(node)
         if place > 0:
             name = names.get(id(node), f"argv-{place}")
-            found.setdefault(place, Option(name=name, variable=name, required=True))
+            required = id(node) not in asked
+            found.setdefault(place, Option(name=name, variable=name, required=required))
     return [found[place] for place in sorted(found)]
+
+
+def _asked_for(tree: ast.AST) -> frozenset[int]:
+    """Identities of what stands below a look at how many arguments there are."""
+    branches = [node for node in nodes(tree) if isinstance(node, ast.If | ast.IfExp)]
+    return frozenset(
+        id(inner)
+        for branch in branches
+        if "argv" in ast.unparse(branch.test)
+        for part in (branch.body if isinstance(branch, ast.If) else [branch.body])
+        for inner in ast.walk(part)
+    )
 
 
 def _names_of_values(tree: ast.AST) -> Mapping[int, str]:

@@ -58,7 +58,8 @@ def rows_option(script: Script) -> tuple[Option | None, str]:
     if named is not None:
         return named, ""
     free = [option for option in script.options if not role(option) and not option.flag]
-    reading = [option for option in free if option.reads or _is_table(option.default)]
+    read = script.flows.read
+    reading = [one for one in free if one.reads or _is_table(one.default) or one.variable in read]
     if reading:
         return reading[0], f"{reading[0].name} is taken for the rows: the script reads it"
     asked = [option for option in free if option.required]
@@ -66,6 +67,12 @@ def rows_option(script: Script) -> tuple[Option | None, str]:
         why = "is required" if len(asked) > 1 else "is the only one that is required"
         return asked[0], f"{asked[0].name} is taken for the rows: no other says so, and it {why}"
     return None, ""
+
+
+def made_folder(script: Script, data: Option | None) -> Option | None:
+    """The option that, by what is done with it and not by its name, is a folder to write to."""
+    free = [one for one in script.options if not role(one) and not one.flag and one is not data]
+    return next((one for one in free if one.variable in script.flows.made), None)
 
 
 def names_model(option: Option) -> bool:

@@ -18,6 +18,7 @@ from ml_pipeline.settings.survey.constants import (
     text_lists,
 )
 from ml_pipeline.settings.survey.files import in_tests, walk
+from ml_pipeline.settings.survey.flows import Flows, flows
 from ml_pipeline.settings.survey.imports import Import, imports, linked, own_files
 from ml_pipeline.settings.survey.metric_names import named_metrics
 from ml_pipeline.settings.survey.options import CommandLine, Option, positions
@@ -58,6 +59,7 @@ class Script:
     texts: list[str] = field(default_factory=list)
     saved: list[Saved] = field(default_factory=list)
     written: list[Report] = field(default_factory=list)
+    flows: Flows = field(default_factory=Flows)
     #: formats of the tables it reads
     formats: set[str] = field(default_factory=set)
     targets: list[str] = field(default_factory=list)
@@ -161,6 +163,7 @@ def _read(path: Path, tree: ast.Module, elsewhere: Lists) -> Script:
         selected=dict(selections(tree, {**elsewhere, **lists})),
         targets=list(targets(tree, known)),
         dropped=list(dropped(tree, known)),
+        flows=flows(tree, _READERS, known),
     )
     for node in nodes(tree):
         if isinstance(node, ast.Call):
@@ -218,6 +221,7 @@ def _with_imported(script: Script, below: Sequence[Script]) -> Script:
         texts=[*script.texts, *_each(below, "texts")],
         saved=[*script.saved, *_each(below, "saved")],
         written=[*script.written, *_each(below, "written")],
+        flows=script.flows.with_those([one.flows for one in below]),
         formats=script.formats.union(*(one.formats for one in below)),
         targets=[*script.targets, *_each(below, "targets")],
         lists=_all_lists([one.lists for one in (script, *below)]),
