@@ -99,7 +99,7 @@ def _booster(model: Any, rows: Any) -> dict[str, Any]:
         settings = import_module("json").loads(model.save_config())
         objective = settings["learner"]["objective"]["name"]
     else:
-        given = numpy.asarray(model.predict(rows))
+        given = numpy.asarray(model.predict(_categorized(model, rows)))
         head = model.model_to_string(num_iteration=1).split("\nobjective=", 1)
         objective = head[1].split("\n", 1)[0] if len(head) == 2 else ""
     if not objective.startswith(("binary", "multi")):
@@ -112,6 +112,18 @@ def _booster(model: Any, rows: Any) -> dict[str, Any]:
         answer["probabilities"] = given.tolist()
         answer["probability_labels"] = list(range(given.shape[1]))
     return answer
+
+
+def _categorized(model: Any, rows: Any) -> Any:
+    """Rows with texts as the categories of pandas that a LightGBM booster was trained on."""
+    known = getattr(model, "pandas_categorical", None) or []
+    texts = [name for name in getattr(rows, "columns", ()) if rows[name].dtype.kind == "O"]
+    if known and len(known) == len(texts):
+        pandas = import_module("pandas")
+        for at, name in enumerate(texts):
+            told = rows[name].where(rows[name].isin(known[at]))  # others are missing to LightGBM
+            rows[name] = pandas.Categorical(told, categories=known[at])
+    return rows
 
 
 def _flat(predictions: Any) -> list[Any]:

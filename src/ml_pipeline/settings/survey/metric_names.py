@@ -11,7 +11,7 @@ _WORDS: Mapping[str, str] = {
     "accuracy": r"accuracy|acc",
     "f1": r"f1",
     "roc_auc": r"roc_auc|auroc|auc",
-    "log_loss": r"log_loss|logloss",
+    "log_loss": r"log_loss|m?logloss|cross_?entropy",
 }
 _METRICS = {
     name: re.compile(rf"(?<![a-z])({words})(_score)?(?![a-z0-9])") for name, words in _WORDS.items()
