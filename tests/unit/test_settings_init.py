@@ -1,5 +1,6 @@
 """`ml-pipeline init` on projects of other people's habits."""
 
+import math
 import tomllib
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from ml_pipeline.domain.errors import ConfigurationError
 from ml_pipeline.settings import initproject, load
 from ml_pipeline.settings.page import literal
+from ml_pipeline.settings.survey.tables import naive_error
 
 SCRIPT = """
 import click, joblib, json, pandas as pd
@@ -374,3 +376,22 @@ def test_classes_metric_and_filled_cells_are_as_the_script_says(tmp_path, order)
     text = initproject.propose(tmp_path).text
     assert "# check: every label, as the scripts order them" in text
     assert "must write one" not in text
+
+
+@pytest.mark.parametrize(
+    ("labels", "metric", "expected"),
+    [
+        (["ham", "ham", "spam"], "f1", 0.5),
+        ([0, 1], "f1", 2 / 3),
+        (["a", "b", "c", "c"], "f1", None),
+        (["a", "b", "c"], "log_loss", math.log(3)),
+        (["a", "b", "b", "b"], "accuracy", 0.75),
+        ([0, 1, 1], "roc_auc", 0.5),
+        ([1.5, 2.5], "r2", 0.0),
+    ],
+)
+def test_the_limit_starts_from_what_a_constant_scores(tmp_path, labels, metric, expected) -> None:
+    rows = "\n".join(f"{i},{label}" for i, label in enumerate(labels))
+    files(tmp_path, **{"rows.csv": f"a,y\n{rows}"})
+    found = naive_error(tmp_path, Path("rows.csv"), "y", metric)
+    assert found == (expected if expected is None else pytest.approx(expected))

@@ -3,6 +3,8 @@
 import math
 from collections.abc import Callable, Sequence
 
+from ml_pipeline.domain.policies.gate import MetricName
+from ml_pipeline.settings.consistency import LOWER_IS_BETTER
 from ml_pipeline.settings.page import Page
 from ml_pipeline.settings.survey import guesses, tools
 from ml_pipeline.settings.survey.classes import in_order
@@ -241,7 +243,7 @@ def _limit(page: Page, name: str, seen: Survey) -> None:
         naive = naive_error(seen.source, seen.table.path, seen.choice.target, name)
     why = "how good the very first model must be, by the metric above"
     if naive is not None:
-        side = "above" if name == "accuracy" else "below"
+        side = "below" if MetricName(name) in LOWER_IS_BETTER else "above"
         why += f". Always giving the same answer scores {naive:.4g}: stay {side} it"
     page.fill_in("limit", round(naive, 4) if naive is not None else 1.0, why=why)
     rows = seen.table.rows if seen.table is not None else 0

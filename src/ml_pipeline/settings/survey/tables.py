@@ -1,16 +1,20 @@
 """Tables of the project, measured: columns, types, ranges, gaps."""
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ml_pipeline.settings.survey.classes import in_order
 from ml_pipeline.settings.survey.files import in_tests, walk
 
 if TYPE_CHECKING:
     import polars as pl
 
+#: What a constant scores whatever the rows are.
+_ALWAYS = {"roc_auc": 0.5, "r2": 0.0}
 _MANY_ROWS_TO_INFER = 100_000
 _FEW_VALUES = 20
 _LONGEST_HEADER = 1 << 20
@@ -102,8 +106,10 @@ def naive_error(source: Path, path: Path, target: str, metric: str) -> float | N
 
     frame = _scan(source / path, rows_to_infer=_MANY_ROWS_TO_INFER).select(target).collect()
     values = frame[target].drop_nulls()
-    if metric == "accuracy" and len(values):
-        return float(values.value_counts()["count"].max()) / len(values)  # type: ignore[arg-type]
+    if metric in _ALWAYS or not len(values):
+        return _ALWAYS.get(metric)
+    if metric in {"accuracy", "log_loss", "f1"}:
+        return _naive_of_classes(values, metric)
     numbers = values.cast(pl.Float64, strict=False).drop_nulls().drop_nans()
     if len(numbers) == 0:
         return None
@@ -112,6 +118,18 @@ def naive_error(source: Path, path: Path, target: str, metric: str) -> float | N
     if metric == "rmse":
         return float(numbers.std(ddof=0))  # type: ignore[arg-type]
     return None
+
+
+def _naive_of_classes(values: "pl.Series", metric: str) -> float | None:
+    """Of the most frequent class, of how often each occurs, or of the positive one always."""
+    counts = values.value_counts().iter_rows()
+    shares: dict[str, float] = {str(label): count / len(values) for label, count in counts}
+    if metric == "accuracy":
+        return max(shares.values())
+    if metric == "log_loss":
+        return -sum(share * math.log(share) for share in shares.values())
+    positive = shares[in_order([*shares])[-1]]
+    return 2 * positive / (1 + positive) if len(shares) == 2 else None
 
 
 def separator_of(file: Path) -> str:
