@@ -55,7 +55,7 @@ METHODS = {
     ),
     f"{_PARENT}.EndpointService": ("endpoints", _ENDPOINT_CALLS),
 }
-_ENDPOINT = re.compile(r"^projects/[^/]+/locations/[^/]+/endpoints/[^/]+$")
+_WORKED_ON = re.compile(r"^projects/[^/]+/locations/[^/]+/(endpoints|models)/[^/]+$")
 #: What an operation says of itself, where its method gives it no name.
 _METADATA = dict.fromkeys(("DeleteEndpoint", "DeleteModelVersion"), types.DeleteOperationMetadata)
 
@@ -118,11 +118,12 @@ class Operations:
 
     def ListOperations(self, request: Any) -> Any:  # noqa: N802
         """Pages of two: whoever reads only the first one misses some."""
-        if not _ENDPOINT.match(request.name):
+        of = _WORKED_ON.match(request.name)
+        if not of:
             raise RefusedError("INVALID_ARGUMENT", f"no operations of {request.name!r} here")
         if request.filter:
             raise RefusedError("INVALID_ARGUMENT", "nobody knows which filters there are")
-        if request.name not in self.world.endpoints.endpoints:
+        if of[1] == "endpoints" and request.name not in self.world.endpoints.endpoints:
             raise RefusedError("NOT_FOUND", f"{request.name} not found")
         known = [name for name in self.pending if name.startswith(f"{request.name}/operations/")]
         start = int(request.page_token or 0)

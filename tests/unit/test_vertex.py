@@ -120,7 +120,7 @@ def test_the_page_lists_the_permissions_of_exactly_the_calls_that_are_made():
     listed = set(re.findall(r"\b([A-Z][A-Za-z]+)\b", "".join(table.splitlines(keepends=True)[3:])))
     listed |= {"rawPredict"} if "rawPredict" in table else set()
     code = "".join(path.read_text() for path in ADAPTER.glob("*.py"))
-    calls = set(re.findall(r"(?:jobs|models|endpoints|_metrics)\.([a-z_]+)[,)\n]", code))
+    calls = set(re.findall(r"(?:jobs|models|endpoints|service|_metrics)\.([a-z_]+)[,)\n]", code))
     made = {"".join(word.title() for word in one.split("_")) for one in calls}
     made |= {"rawPredict", "GetOperation", "CancelOperation"}
     assert listed == made

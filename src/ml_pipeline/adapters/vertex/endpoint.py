@@ -4,18 +4,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from google.api_core import exceptions as api
-from google.api_core.operation import from_gapic
 from google.cloud.aiplatform_v1 import types
 from google.protobuf.field_mask_pb2 import FieldMask  # type: ignore[import-untyped]
 
 from ml_pipeline.adapters.vertex.client import Clients
 from ml_pipeline.adapters.vertex.names import PROJECT, resource_id
+from ml_pipeline.adapters.vertex.operations import running
 from ml_pipeline.domain.errors import PlatformRefusedError
 
 #: Which endpoint of the project it is.
 ROLE = "ml_pipeline_endpoint"
-#: Operations in one answer.
-_PAGE = 100
 
 
 class Endpoint:
@@ -70,21 +68,8 @@ class Endpoint:
 
     def deploying(self) -> list[Any]:
         """Deployments on it that have not ended, whoever began them; empty when it is gone."""
-        ask = {"name": self.name, "page_size": _PAGE}
-        found: list[Any] = []
-        try:
-            while True:
-                page = self.clients.asked(
-                    f"what is being deployed on {self.name}",
-                    self.clients.endpoints.list_operations,
-                    ask,
-                )
-                found += [one for one in page.operations if not one.done and _deploys(one)]
-                if not page.next_page_token:
-                    return [self._operation(one) for one in found]
-                ask["page_token"] = page.next_page_token
-        except api.NotFound:
-            return []
+        kinds = types.DeployModelOperationMetadata, types.DeployModelResponse
+        return running(self.clients, self.clients.endpoints, self.name, *kinds)
 
     def cancel(self, deploying: Any) -> None:
         """Ask a deployment to stop; one that has ended is left as it is."""
@@ -96,14 +81,6 @@ class Endpoint:
         except (api.NotFound, PlatformRefusedError):
             if not self.clients.attempts(f"for {name}", lambda: deploying.done(retry=None)):
                 raise
-
-    def _operation(self, running: Any) -> Any:
-        return from_gapic(
-            running,
-            self.clients.endpoints.transport.operations_client,
-            types.DeployModelResponse,
-            metadata_type=types.DeployModelOperationMetadata,
-        )
 
     def undeploy(self, deployed: types.DeployedModel) -> None:
         """Take a deployment off, and wait until it is gone."""
@@ -147,12 +124,6 @@ class Endpoint:
             endpoint=types.Endpoint(name=self.name, display_name=self.id, **fields),
             update_mask=FieldMask(paths=[path]),
         )
-
-
-def _deploys(operation: Any) -> bool:
-    kind = types.DeployModelOperationMetadata.pb(types.DeployModelOperationMetadata())
-    told: bool = operation.metadata.Is(kind.DESCRIPTOR)
-    return told
 
 
 def slots_of(found: types.Endpoint | None) -> dict[str, types.DeployedModel]:

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 from google.api_core import exceptions as api
 from google.cloud.aiplatform_v1 import types
 from google.protobuf.field_mask_pb2 import FieldMask  # type: ignore[import-untyped]
-from pydantic import BaseModel, ConfigDict, FiniteFloat, ValidationError
 
-from ml_pipeline.adapters.vertex.client import Clients
+from ml_pipeline.adapters.vertex.client import CALL_S, Clients
+from ml_pipeline.adapters.vertex.facts import Facts, facts_of
 from ml_pipeline.adapters.vertex.names import resource_id
+from ml_pipeline.adapters.vertex.operations import running
 from ml_pipeline.adapters.vertex.storage import Bucket, digest_of
 from ml_pipeline.domain.cloud_image import ENTRY
-from ml_pipeline.domain.errors import DataError, PlatformRefusedError, PlatformUnavailableError
+from ml_pipeline.domain.errors import PlatformRefusedError, PlatformUnavailableError
 from ml_pipeline.domain.stored_metrics import finite
 from ml_pipeline.ports import containers as told
 from ml_pipeline.ports.clock import Clock
@@ -24,18 +25,6 @@ from ml_pipeline.ports.registry import CHAMPION, PACKAGE, ModelRegistry, ModelVe
 _DEFAULT = "default"
 _COMMAND = [*ENTRY, "serve"]
 _PORT = 8080
-
-
-class _Facts(BaseModel):
-    """The content of `version_description`: labels take no decimal point and no long text."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    run_id: str
-    digest: str
-    metrics: dict[str, FiniteFloat]
-    tags: dict[str, str]
-    archived_at: str | None = None
 
 
 class VertexRegistry:
@@ -76,26 +65,61 @@ class VertexRegistry:
         metrics: Mapping[str, float],
         tags: Mapping[str, str],
     ) -> ModelVersion:
-        known = self._all(model)
         digest = digest_of(bundle)
-        for one in known:
-            facts = _facts(one)
-            if (facts.run_id, facts.digest, facts.archived_at) == (run_id, digest, None):
-                return self._version(model, one)
+        same = self._same(model, run_id, digest)
+        if same:
+            return self._version(model, self._eldest(model, same))
         uri = f"{self._bucket.root}/registry/{digest}"
         self._bucket.upload(bundle, uri)
-        facts = _Facts(run_id=run_id, digest=digest, metrics=finite(metrics), tags=dict(tags))
-        asked: dict[str, Any] = {
-            "parent": self._clients.parent,
-            "model": self._model(model, uri, facts),
-        }
-        asked["parent_model" if known else "model_id"] = (
-            self._name(model) if known else resource_id(model)
-        )
+        facts = Facts(run_id=run_id, digest=digest, metrics=finite(metrics), tags=dict(tags))
+        made = self._made(model, self._model(model, uri, facts), facts)
+        same = self._same(model, run_id, digest)
+        return self._version(model, self._eldest(model, [*same, made]))
+
+    def _made(self, model: str, asked: types.Model, facts: Facts) -> types.Model:
+        """A version is asked for once more only if the attempt before did not make it, unheard."""
+        tried = False
+
+        def once() -> Any:
+            nonlocal tried
+            if tried:
+                same = self._uploaded(model, facts)
+                if same:
+                    return _eldest(same)
+            known = self._all(model)
+            tried = True
+            request: dict[str, Any] = {"parent": self._clients.parent, "model": asked}
+            request["parent_model" if known else "model_id"] = (
+                self._name(model) if known else resource_id(model)
+            )
+            make = self._clients.models.upload_model
+            return make(request, retry=None, timeout=CALL_S)
+
         what = f"to register {model}"
-        operation = self._clients.asked(what, self._clients.models.upload_model, asked)
-        made = self._clients.finished(what, operation)
-        return self._version(model, self._get(model, made.model_version_id))
+        made = self._clients.attempts(what, once)
+        if isinstance(made, types.Model):
+            return made
+        return self._get(model, self._clients.finished(what, made).model_version_id)
+
+    def _uploaded(self, model: str, facts: Facts) -> list[types.Model]:
+        """Versions an upload made whose answer was lost; it may still go on, and is waited for."""
+        kinds = types.UploadModelOperationMetadata, types.UploadModelResponse
+        for one in running(self._clients, self._clients.models, self._name(model), *kinds):
+            self._clients.ended(f"to register {model}", one)
+        return self._same(model, facts.run_id, facts.digest)
+
+    def _same(self, model: str, run_id: str, digest: str) -> list[types.Model]:
+        wanted = (run_id, digest, None)
+        told = [(one, facts_of(one)) for one in self._all(model)]
+        return [one for one, it in told if (it.run_id, it.digest, it.archived_at) == wanted]
+
+    def _eldest(self, model: str, same: Sequence[types.Model]) -> types.Model:
+        """The oldest of versions that are one; the others go, unless somebody named them."""
+        eldest = _eldest(same)
+        for number in {one.version_id for one in same if not one.version_aliases}:
+            if number != eldest.version_id:
+                self.archive(model, number)
+        return eldest
 
     def set_alias(self, model: str, alias: str, version: str) -> None:
         self._alias(model, version, alias)
@@ -114,17 +138,17 @@ class VertexRegistry:
         self._alias(model, holder, f"-{alias}")
 
     def tag(self, model: str, version: str, tags: Mapping[str, str]) -> None:
-        facts = _facts(self._existing(model, version))
+        facts = facts_of(self._existing(model, version))
         self._describe(model, version, facts.model_copy(update={"tags": {**facts.tags, **tags}}))
 
     def store_metrics(self, model: str, version: str, metrics: Mapping[str, float]) -> None:
-        facts = _facts(self._existing(model, version))
+        facts = facts_of(self._existing(model, version))
         stored = {**facts.metrics, **finite(metrics)}
         self._describe(model, version, facts.model_copy(update={"metrics": stored}))
 
     def versions(self, model: str) -> Sequence[ModelVersion]:
         return [
-            self._version(model, one) for one in self._all(model) if not _facts(one).archived_at
+            self._version(model, one) for one in self._all(model) if not facts_of(one).archived_at
         ]
 
     def fetch(self, version: ModelVersion, target: Path) -> Path:
@@ -143,7 +167,7 @@ class VertexRegistry:
             )
         if _DEFAULT in found.version_aliases and not self._defaulted_elsewhere(model, version):
             now = self._clock.now().isoformat()
-            self._describe(model, version, _facts(found).model_copy(update={"archived_at": now}))
+            self._describe(model, version, facts_of(found).model_copy(update={"archived_at": now}))
             ours = [f"-{one}" for one in found.version_aliases if one != _DEFAULT]
             if ours:
                 self._alias(model, version, *ours)
@@ -204,7 +228,7 @@ class VertexRegistry:
         except api.NotFound as error:
             raise _absent(model, version) from error
 
-    def _describe(self, model: str, version: str, facts: _Facts) -> None:
+    def _describe(self, model: str, version: str, facts: Facts) -> None:
         self._clients.asked(
             f"to describe {model} version {version}",
             self._clients.models.update_model,
@@ -216,7 +240,7 @@ class VertexRegistry:
             update_mask=FieldMask(paths=["version_description"]),
         )
 
-    def _model(self, model: str, uri: str, facts: _Facts) -> types.Model:
+    def _model(self, model: str, uri: str, facts: Facts) -> types.Model:
         trusted = json.dumps(self._trusted_types)
         return types.Model(
             display_name=model,
@@ -234,7 +258,7 @@ class VertexRegistry:
         )
 
     def _version(self, model: str, found: types.Model) -> ModelVersion:
-        facts = _facts(found)
+        facts = facts_of(found)
         return ModelVersion(
             model=model,
             version=found.version_id,
@@ -248,17 +272,8 @@ class VertexRegistry:
         )
 
 
-def _facts(found: types.Model) -> _Facts:
-    try:
-        return _Facts.model_validate_json(found.version_description)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the whole"
-        raise DataError(
-            f"{found.name} version {found.version_id}: its description cannot be read:"
-            f" {where}: {first['msg']}",
-            remedy="Give the alias to a version the pipeline registered.",
-        ) from error
+def _eldest(same: Sequence[types.Model]) -> types.Model:
+    return min(same, key=lambda one: (one.version_create_time, one.version_id))
 
 
 def _absent(model: str, version: str) -> PlatformRefusedError:
