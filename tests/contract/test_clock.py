@@ -7,7 +7,12 @@ from datetime import UTC
 import pytest
 
 from ml_pipeline.adapters.local.clock import HostClock
-from ml_pipeline.domain.errors import ConfigurationError, InterruptedRunError
+from ml_pipeline.domain.errors import (
+    ConfigurationError,
+    InterruptedCallError,
+    InterruptedRunError,
+    PlatformUnavailableError,
+)
 from tests.fakes.clock import FakeClock
 
 
@@ -70,6 +75,36 @@ def test_a_signal_handler_may_stop_the_clock_its_own_thread_waits_on():
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
+
+
+@pytest.mark.parametrize("wait_s", [3600, 1e12])
+def test_a_stop_ends_the_wait_for_another_try_of_a_call_which_counts_as_unanswered(wait_s):
+    clock = HostClock()
+    before = signal.signal(signal.SIGALRM, lambda *_: clock.stop("alarm"))
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.05)
+        with pytest.raises(InterruptedCallError, match="alarm") as ended:
+            clock.wait_to_retry(wait_s, cleaning_up=False)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert isinstance(ended.value, PlatformUnavailableError)
+    assert ended.value.exit_code == 130
+
+
+def test_a_call_the_run_was_stopped_in_is_not_tried_again(clock):
+    """The stop came while the platform was asked, and not in the wait."""
+    clock.stop("Ctrl-C")
+    with pytest.raises(InterruptedCallError):
+        clock.wait_to_retry(3600, cleaning_up=False)
+
+
+def test_cleaning_up_waits_for_another_try_of_a_call(clock):
+    """After the stop, what a platform asks for is waited, or nothing could be cleaned up."""
+    clock.stop("Ctrl-C")
+    began = clock.monotonic()
+    clock.wait_to_retry(0.02, cleaning_up=True)
+    assert clock.monotonic() - began >= 0.019
 
 
 def test_a_scaled_clock_shortens_waits_and_nothing_else():

@@ -28,7 +28,8 @@ class Waits(HostClock):
         super().__init__()
         self.paused: list[float] = []
 
-    def pause(self, seconds: float) -> None:
+    def wait_to_retry(self, seconds: float, *, cleaning_up: bool) -> None:
+        assert not cleaning_up
         self.paused.append(seconds)
 
 
@@ -92,7 +93,7 @@ def test_too_many_requests_are_asked_again_when_the_platform_says(case):
 
 
 def test_nobody_waits_longer_than_a_minute_whatever_the_platform_asks(case):
-    """A wait is heard by nobody: neither by Ctrl-C nor by a time limit."""
+    """A wait is ended by Ctrl-C, and by no time limit."""
     clock = Waits()
     case.emulator.fault("GET .*/jobs", 429, headers={"Retry-After": "9999"}, times=100)
     with pytest.raises(PlatformUnavailableError):

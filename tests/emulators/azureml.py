@@ -59,7 +59,7 @@ class Fault:
     """What happens to the next `times` requests whose `METHOD path` the pattern finds.
 
     `kind` is an HTTP status, `reset` (the connection ends without an answer), `unheard`
-    (so too, after the request did its work) or `slow`.
+    (so too, after the request did its work) or `slow`. `then` is called before the answer.
     """
 
     pattern: str
@@ -68,6 +68,7 @@ class Fault:
     headers: dict[str, str] = field(default_factory=dict)
     seconds: float = 0.0
     code: str = ""
+    then: Callable[[], None] = lambda: None
     seen: int = 0
 
 
@@ -616,6 +617,7 @@ def _handler(emulator: AzuremlEmulator) -> type[BaseHTTPRequestHandler]:
             if fault.kind == "reset":
                 self._drop()
                 return True
+            fault.then()
             code = fault.code or str(fault.kind)
             error = {"code": code, "message": f"an injected {fault.kind}"}
             self._answer(int(fault.kind), fault.headers, {"error": error})

@@ -140,8 +140,8 @@ def _clients_on(url: str) -> Clients:
 class _Hasty(HostClock):
     """Waits between two tries are a wish; how long they would be is tested elsewhere."""
 
-    def pause(self, seconds: float) -> None:
-        super().pause(min(seconds, 0.05))
+    def wait_to_retry(self, seconds: float, *, cleaning_up: bool) -> None:
+        super().wait_to_retry(min(seconds, 0.05), cleaning_up=cleaning_up)
 
 
 def sagemaker_training(folder: Path, **policy: Any) -> object:

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from ml_pipeline.domain.errors import InterruptedRunError
+from ml_pipeline.domain.errors import InterruptedCallError, InterruptedRunError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -61,6 +61,11 @@ class FakeClock:
 
     def pause(self, seconds: float) -> None:
         self.advance(seconds)
+
+    def wait_to_retry(self, seconds: float, *, cleaning_up: bool) -> None:
+        if self.stopped and not cleaning_up:
+            raise InterruptedCallError("the run was asked to stop", remedy="Continue it.")
+        self.pause(seconds)
 
     def check(self) -> None:
         if self._reason is not None:

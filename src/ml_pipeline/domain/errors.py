@@ -6,7 +6,8 @@ PipelineError
 ├─ ChecksFailedError       3  a check could not even be judged because its tool broke
 ├─ PlatformRefusedError    6  the platform said no: trying again changes nothing
 ├─ PlatformUnavailableError 7 the platform did not answer: try again
-│  └─ BusyError            7  somebody else holds what this run needs
+│  ├─ BusyError            7  somebody else holds what this run needs
+│  └─ InterruptedCallError 130  a call that was not tried again, for the run was asked to stop
 ├─ StorageError            7  evidence could not be written
 ├─ TimeLimitError          8  our own limit passed; what was started has been cancelled
 └─ InterruptedRunError   130  Ctrl-C, SIGTERM or a cancelled job
@@ -111,3 +112,13 @@ class InterruptedRunError(PipelineError):
     """The run was asked to stop."""
 
     exit_code = ExitCode.INTERRUPTED
+
+
+class InterruptedCallError(InterruptedRunError, PlatformUnavailableError):
+    """The run was asked to stop between two tries of a call.
+
+    Whoever looks after calls that were not answered looks after this one: it may have been heard.
+    """
+
+    exit_code = ExitCode.INTERRUPTED
+    retryable = True

@@ -7,6 +7,10 @@ from typing import Protocol
 class Clock(Protocol):
     """The only way to know the time and to wait."""
 
+    @property
+    def stopped(self) -> bool:
+        """Whether the run was asked to stop."""
+
     def now(self) -> datetime:
         """The wall clock, in UTC, with its time zone."""
 
@@ -29,3 +33,15 @@ class Clock(Protocol):
 
     def pause(self, seconds: float) -> None:
         """Wait real `seconds` although the run was asked to stop: for cleaning up behind it."""
+
+    def wait_to_retry(self, seconds: float, *, cleaning_up: bool) -> None:
+        """Wait real `seconds` between two tries of a call.
+
+        Args:
+            seconds: as long as the platform asks for.
+            cleaning_up: `stopped` when the call began. Such a call is not given up: nothing
+                could be cleaned up on a platform that asks to wait.
+
+        Raises:
+            InterruptedCallError: the run was asked to stop since the call began.
+        """

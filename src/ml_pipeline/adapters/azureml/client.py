@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import Any, TypeVar
 
-from ml_pipeline.adapters.azureml import sdk
+from ml_pipeline.adapters.azureml import sdk, waits
 from ml_pipeline.domain.errors import (
     ConfigurationError,
     PipelineError,
@@ -18,14 +18,6 @@ from ml_pipeline.ports.clock import Clock
 
 _T = TypeVar("_T")
 _ARM = "https://management.azure.com"
-#: The longest a platform may make us wait between two attempts: a wait hears no Ctrl-C.
-_LONGEST_S = 60.0
-#: azure-core's own retries honour Retry-After; these bound them to some 15 s without one.
-_RETRIES: dict[str, Any] = {
-    "retry_total": 4,
-    "retry_backoff_factor": 0.5,
-    "retry_backoff_max": 8,
-}
 _LIMITS_S = {"connection_timeout": 10, "read_timeout": 30}
 _AGAIN = "Try again; see https://azure.status.microsoft if it lasts."
 
@@ -50,7 +42,7 @@ class Workspace:
             )
         self.policy = policy
         self.clock = clock
-        self._options = {**_RETRIES, "retry_backoff_factor": backoff_factor}
+        self._options = {**waits.TRIES, "retry_backoff_factor": backoff_factor}
         self._made: dict[str, Any] = {}
 
     @property
@@ -68,12 +60,20 @@ class Workspace:
         Raises:
             AbsentError: there is no such thing.
             PlatformRefusedError: the platform said no.
-            PlatformUnavailableError: it did not answer.
+            PlatformUnavailableError: it did not answer, or not before the run was asked to stop.
         """
         return self.tried(what, lambda: question(self._one("ml", self._ml)))
 
     def tried(self, what: str, attempt: Callable[[], _T]) -> _T:
         """What an attempt gives; a token that expired is renewed once."""
+        with waits.one_call(self.clock):
+            try:
+                return self._renewing(what, attempt)
+            except _NoTokenError:
+                waits.check(self.clock)  # the credential chain swallows why it had none
+                raise
+
+    def _renewing(self, what: str, attempt: Callable[[], _T]) -> _T:
         try:
             return _translated(what, attempt)
         except _ExpiredError:
@@ -129,14 +129,16 @@ class Workspace:
 
     def _asking(self) -> dict[str, Any]:
         """How every client asks: one pool of connections, which `MLClient` could not close."""
-        opened = self._one("transport", lambda: _Transport(self.clock, **_LIMITS_S))
+        opened = self._one("transport", lambda: waits.Transport(self.clock, **_LIMITS_S))
         return {**self._options, "transport": opened}
 
     def _credential(self) -> Any:
         # What a person would have to click through has no place in a pipeline.
         return self._one(
             "credential",
-            lambda: sdk.DefaultAzureCredential(exclude_interactive_browser_credential=True),
+            lambda: sdk.DefaultAzureCredential(
+                exclude_interactive_browser_credential=True, transport=self._asking()["transport"]
+            ),
         )
 
     def _ml(self) -> Any:
@@ -186,7 +188,11 @@ class Workspace:
         address = f"{store.protocol}://{store.account_name}.blob.{store.endpoint}"
         if emulator is not None:
             address = f"{emulator}/{store.account_name}"
-        service = sdk.BlobServiceClient(address, self._credential(), **self._asking())
+        asking = self._asking()
+        retry = waits.BlobRetry(asking["transport"], asking["retry_backoff_factor"])
+        service = sdk.BlobServiceClient(
+            address, self._credential(), transport=asking["transport"], retry_policy=retry
+        )
         return service.get_container_client(store.container_name)
 
     def _metrics(self) -> Any:
@@ -197,19 +203,12 @@ class Workspace:
         )
 
 
-class _Transport(sdk.RequestsTransport):  # type: ignore[misc]
-    """The wire, which azure-core also asks to wait: for a Retry-After it knows no limit."""
-
-    def __init__(self, clock: Clock, **limits: Any) -> None:
-        super().__init__(**limits)
-        self._clock = clock
-
-    def sleep(self, duration: float) -> None:
-        self._clock.pause(min(duration, _LONGEST_S))
-
-
 class _ExpiredError(Exception):
     """Azure answered 401."""
+
+
+class _NoTokenError(PlatformRefusedError):
+    """No credential of the chain gave a token."""
 
 
 def _translated(what: str, attempt: Callable[[], _T]) -> _T:
@@ -248,7 +247,7 @@ def _by_status(what: str, error: Any) -> PipelineError | _ExpiredError:
         return _ExpiredError(_said(error))
     if status is None and isinstance(error, sdk.ClientAuthenticationError):
         # the credential chain itself failed: an identity service that is down, or refuses
-        return PlatformRefusedError(
+        return _NoTokenError(
             f"{what}: no token could be had: {_said(error)}",
             remedy="Log in with `az login`, or see why the identity service refuses.",
         )

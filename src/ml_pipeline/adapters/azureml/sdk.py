@@ -35,7 +35,7 @@ try:
         from azure.core.rest import HttpRequest
         from azure.identity import CredentialUnavailableError, DefaultAzureCredential
         from azure.monitor.querymetrics import MetricsClient
-        from azure.storage.blob import BlobServiceClient, ContainerClient
+        from azure.storage.blob import BlobServiceClient, ContainerClient, ExponentialRetry
 except ImportError as error:
     raise ConfigurationError(
         f"the platform 'azureml' needs packages that are not installed ({error.name})",
@@ -57,6 +57,7 @@ __all__ = [
     "CredentialUnavailableError",
     "DefaultAzureCredential",
     "Environment",
+    "ExponentialRetry",
     "HttpRequest",
     "HttpResponseError",
     "Input",

@@ -7,7 +7,11 @@ from datetime import UTC, datetime
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
-from ml_pipeline.domain.errors import ConfigurationError, InterruptedRunError
+from ml_pipeline.domain.errors import (
+    ConfigurationError,
+    InterruptedCallError,
+    InterruptedRunError,
+)
 
 if TYPE_CHECKING:
     from ml_pipeline.ports.clock import Clock
@@ -39,7 +43,6 @@ class HostClock:
 
     @property
     def stopped(self) -> bool:
-        """Whether the run was asked to stop."""
         return self._stopped
 
     def stop(self, reason: str) -> None:
@@ -60,13 +63,28 @@ class HostClock:
 
     def sleep(self, seconds: float) -> None:
         self.check()
-        with suppress(Empty):
-            self._wake.get(timeout=min(max(0.0, seconds) / self._scale, threading.TIMEOUT_MAX))
-            self._wake.put(None)  # for the next thread that waits
+        self._rest(seconds / self._scale)
         self.check()
 
     def pause(self, seconds: float) -> None:
         time.sleep(seconds)  # noqa: TID251 - this is the clock
+
+    def wait_to_retry(self, seconds: float, *, cleaning_up: bool) -> None:
+        if cleaning_up:
+            self.pause(seconds)
+            return
+        self._rest(seconds)
+        if self._stopped:
+            raise InterruptedCallError(
+                f"the run was asked to stop before a call could be tried again: {self._reason}",
+                remedy="Continue with `ml-pipeline resume`, or end it with `ml-pipeline abort`.",
+            )
+
+    def _rest(self, seconds: float) -> None:
+        """Wait, until the run is asked to stop at the latest."""
+        with suppress(Empty):
+            self._wake.get(timeout=min(max(0.0, seconds), threading.TIMEOUT_MAX))
+            self._wake.put(None)  # for the next thread that waits
 
     def check(self) -> None:
         if self._stopped:

@@ -127,10 +127,11 @@ class Clients:
         Raises:
             AbsentError: AWS says that what it is about is not there.
             PlatformRefusedError: AWS said no.
-            PlatformUnavailableError: it did not answer, or stayed busy.
+            PlatformUnavailableError: it did not answer, or stayed busy until the last try or
+                until the run was asked to stop.
             ConfigurationError: no credentials, or no region.
         """
-        renewed = False
+        renewed, cleaning_up = False, self._clock.stopped
         for left in reversed(range(_TRIES)):
             try:
                 return attempt()
@@ -146,7 +147,8 @@ class Clients:
                 if not left or not isinstance(error, _WIRE):
                     raise _unanswered(error, operation) from error
                 wait_s = None
-            self._clock.pause(_backoff_s(_TRIES - left) if wait_s is None else wait_s)
+            wait_s = _backoff_s(_TRIES - left) if wait_s is None else wait_s
+            self._clock.wait_to_retry(wait_s, cleaning_up=cleaning_up)
         raise AssertionError("the last try returns or raises")
 
     def pages(self, service: str, operation: str, key: str, **asked: Any) -> Iterator[Any]:

@@ -55,7 +55,8 @@ class Attempts:
 
         Raises:
             PlatformRefusedError: 400, 403, 409, or 401 with a fresh token.
-            PlatformUnavailableError: 429, 5xx, no connection or no answer, every time.
+            PlatformUnavailableError: 429, 5xx, no connection or no answer, every time, or
+                until the run was asked to stop.
         """
         try:
             return self._patiently(what, ask)
@@ -73,7 +74,7 @@ class Attempts:
             raise _ended(what, error) from error
 
     def _patiently(self, what: str, ask: Callable[[], Answer]) -> Answer:
-        pauses = iter(PAUSES_S)
+        pauses, cleaning_up = iter(PAUSES_S), self._clock.stopped
         while True:
             try:
                 return ask()
@@ -81,7 +82,8 @@ class Attempts:
                 pause_s = next(pauses, None)
                 if pause_s is None:
                     raise _unavailable(what, error) from error
-                self._clock.pause(min(_asked_pause_s(error) or pause_s, LONGEST_S))
+                asked_s = min(_asked_pause_s(error) or pause_s, LONGEST_S)
+                self._clock.wait_to_retry(asked_s, cleaning_up=cleaning_up)
 
     def _renewed(self, what: str) -> None:
         try:
