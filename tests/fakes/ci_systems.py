@@ -128,6 +128,7 @@ def github(desk: Desk, *, github: Mapping[str, Any] | None = None, **inputs: Any
             continue
         ran[shown] = {key: filled(value, contexts) for key, value in step.get("with", {}).items()}
         code = _github_step(desk, step, contexts, env)
+        env |= _outputs(desk, "github-env")
         outcome = "success" if code == 0 else "failure"
         going = going and code == 0
         contexts["steps"][name] = {"outcome": outcome, "outputs": _outputs(desk)}
@@ -138,12 +139,15 @@ def github(desk: Desk, *, github: Mapping[str, Any] | None = None, **inputs: Any
 def _github_step(
     desk: Desk, step: Mapping[str, Any], contexts: Mapping[str, Any], env: Mapping[str, str]
 ) -> int:
-    desk.write("github-output", "")
+    for name in ("github-output", "github-env"):
+        desk.write(name, "")
     if "run" not in step:
+        _ACTIONS.get(step["uses"].split("@")[0], lambda _desk: None)(desk)
         return 0
     own = {name: filled(value, contexts) for name, value in step.get("env", {}).items()}
     given = {
         "GITHUB_OUTPUT": str(desk.folder / "github-output"),
+        "GITHUB_ENV": str(desk.folder / "github-env"),
         "GITHUB_STEP_SUMMARY": str(desk.folder / "summary"),
         "RUNNER_TEMP": str(desk.folder / "temp"),
         "GITHUB_REPOSITORY": "owner/project",
@@ -153,8 +157,27 @@ def _github_step(
     return desk.sh(filled(step["run"], contexts), ("bash", "-e"), {**given, **env, **own})
 
 
-def _outputs(desk: Desk) -> dict[str, str]:
-    lines = (desk.folder / "github-output").read_text().splitlines()
+def _role_of_aws(desk: Desk) -> None:
+    """Exports what it was given, as the action's README says."""
+    names = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+    desk.write("github-env", "\n".join(f"{name}=its {name}" for name in names))
+
+
+def _account_of_google(desk: Desk) -> None:
+    """Writes its file into the workspace, and says where."""
+    file = desk.work / "gha-creds-0123456789abcdef.json"
+    file.write_text('{\n  "type": "external_account"\n}\n')
+    desk.write("github-output", f"credentials_file_path={file}")
+
+
+_ACTIONS = {
+    "aws-actions/configure-aws-credentials": _role_of_aws,
+    "google-github-actions/auth": _account_of_google,
+}
+
+
+def _outputs(desk: Desk, name: str = "github-output") -> dict[str, str]:
+    lines = (desk.folder / name).read_text().splitlines()
     return dict(line.split("=", 1) for line in lines if line)
 
 

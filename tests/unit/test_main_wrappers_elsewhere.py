@@ -50,11 +50,16 @@ def test_a_job_of_another_repository_grants_and_gives_what_is_asked(
     shared = read(GITHUB)
     call = shared["on"]["workflow_call"]
     assert job["uses"] == SHARED
-    assert job["permissions"] == shared["jobs"]["call"]["permissions"]
+    rights = dict(job["permissions"])
+    # the right to an identity, where one is used in place of stored keys and nowhere else
+    named = {"aws-role", "gcp-workload-identity-provider"} & set(job["with"])
+    assert rights.pop("id-token", None) == ("write" if named else None)
+    assert rights == read(GITHUB.parent / "ml-retrain.yml")["jobs"]["pipeline"]["permissions"]
     required = {one for one, said in call["inputs"].items() if said.get("required")}
     assert required | {"module"} <= set(job["with"]) <= set(call["inputs"])
     assert set(job.get("secrets", {})) <= set(call["secrets"])
-    assert ("secrets" in job) == (job["with"]["call"] != "ci")
+    assert bool(named) == (job["with"]["call"] != "ci")
+    assert "secrets" not in job
 
 
 def test_the_example_of_a_release_resumes_what_it_began_with_what_it_was_given() -> None:
@@ -65,8 +70,8 @@ def test_the_example_of_a_release_resumes_what_it_began_with_what_it_was_given()
         assert resumes[key] == own["jobs"]["approved"][key]
     assert resumes["with"]["run-id"] == "${{ needs.pipeline.outputs.run-id }}"
     assert resumes["with"]["environment"] == "production"
-    assert resumes["secrets"] == begins["secrets"]
-    assert resumes["with"]["platform"] == begins["with"]["platform"]
+    for name in ("platform", "aws-role", "aws-region", "aws-role-seconds"):
+        assert resumes["with"][name] == begins["with"][name]
 
 
 def test_the_inclusion_in_gitlab_is_valid_and_sets_what_the_template_reads(tmp_path: Path) -> None:

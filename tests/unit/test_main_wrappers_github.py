@@ -28,16 +28,19 @@ def _release(desk: Desk, **inputs: Any) -> Job:
 
 def test_rights_are_the_least_and_none_by_default() -> None:
     granted = {
-        path.stem: {name: job["permissions"] for name, job in read(path)["jobs"].items()}
+        path.stem: {name: job.get("permissions") for name, job in read(path)["jobs"].items()}
         for path in sorted(WORKFLOWS.glob("*.yml"))
     }
     assert granted == {
         "ml-ci": {"ci": SHARED},
-        "ml-pipeline": {"call": SHARED},
+        "ml-pipeline": {"call": None},  # the calling job's
         "ml-retrain": {"pipeline": SHARED, "approved": SHARED},
         "release": {"release": {"contents": "write", "packages": "write"}},
     }
-    assert all(read(path)["permissions"] == {} for path in WORKFLOWS.glob("*.yml"))
+    none = {path.stem for path in WORKFLOWS.glob("*.yml") if read(path).get("permissions") == {}}
+    assert none == {"ml-ci", "ml-retrain", "release"}
+    # Called by others only, so that it never has the rights a repository gives by default.
+    assert set(_workflow("ml-pipeline")["on"]) == {"workflow_call"}
 
 
 def test_pull_requests_run_the_checks_and_hold_no_secret() -> None:
@@ -240,3 +243,45 @@ def test_a_release_comes_after_its_checks_and_keeps_their_evidence() -> None:
     assert checks.startswith("dagger call")
     assert ' ci --run-id="$RUN_ID" ' in checks
     assert "||" not in checks
+
+
+AWS = {"aws_role": "arn:aws:iam::123456789012:role/ml", "aws_region": "eu-west-1"}
+GOOGLE = {
+    "gcp_workload_identity_provider": "projects/1/…/workloadIdentityPools/p/providers/g",
+    "gcp_service_account": "ml@shop.iam.gserviceaccount.com",
+}
+
+
+def test_a_job_without_stored_keys_hands_on_those_of_its_own_identity(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, code=137, outcome="unfinished")
+    job = _release(desk, first_run=True, aws_role_seconds=20_000, **AWS, **GOOGLE)
+    assert job.steps["Role of AWS"] == {
+        "role-to-assume": AWS["aws_role"], "aws-region": "eu-west-1",
+        "role-duration-seconds": "20000",
+    }  # fmt: skip
+    assert job.steps["Account of Google"] == {
+        "workload_identity_provider": GOOGLE["gcp_workload_identity_provider"],
+        "service_account": GOOGLE["gcp_service_account"],
+        "export_environment_variables": "false",
+    }
+    names = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "GCP_CREDENTIALS")
+    assert {"full-pipeline", "abort", "evidence", "state"} <= set(desk.functions)
+    for words in desk.calls:
+        for name in names:
+            assert f"--{name.lower().replace('_', '-')}=env://{name}" in words
+
+
+def test_no_credential_of_google_is_left_among_the_projects_files(tmp_path: Path) -> None:
+    """The folder is what the pipeline, and a training, is given as the project."""
+    desk = Desk(tmp_path)
+    _release(desk, first_run=True, **GOOGLE)
+    assert "--gcp-credentials=env://GCP_CREDENTIALS" in desk.call_of("full-pipeline")
+    assert list(desk.work.glob("*.json")) == []
+    assert '::add-mask::{  "type": "external_account"}' in desk.said
+
+
+@pytest.mark.parametrize("call", ["ci", "full-pipeline", "resume"])
+def test_no_identity_is_asked_for_that_was_not_named(call: str, tmp_path: Path) -> None:
+    desk = Desk(tmp_path)
+    job = github(desk, call=call, run_id="a-run", first_run=True, environment="production")
+    assert not {"Role of AWS", "Account of Google", "Credentials of Google"} & set(job.steps)
