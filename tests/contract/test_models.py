@@ -20,6 +20,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from ml_pipeline.domain.errors import DataError
+from ml_pipeline.serving.requests import Output
+from ml_pipeline.serving.servable import load_servable
 from tests.fakes.packages import likelihood_onnx
 from tests.fakes.trained import NUMBERS, Project, in_artifact, numbers, write_table
 
@@ -278,6 +280,21 @@ def test_numeric_labels_are_their_own_positions(tmp_path, format_):
     likely = model.predict_proba(numbers(project.table))[:, 1]
     found = project.packaged.predict(package, project.rows, probabilities=True)
     assert found == pytest.approx(likely, abs=1e-5)
+
+
+@pytest.mark.parametrize("format_", FORMATS)
+def test_a_model_that_counts_classes_is_served_with_their_names(tmp_path, format_):
+    """Native boosters know no labels of text, so the training handed them positions."""
+    names = ("south", "007", "north")
+    project = Project(tmp_path, target="shop", classes=names, package={"format": format_})
+    counted = [names.index(name) for name in project.table["shop"]]
+    model = LogisticRegression(max_iter=5000).fit(numbers(project.table) / 1e3, counted)
+    package, _ = project.make_package(in_artifact(tmp_path / "model.skops", model))
+    servable = load_servable(package)
+    batch = servable.schema.batch([[1.0, 2.0, 3.0]])
+    (position,) = servable.predict(batch, Output.POSITION)
+    assert servable.predict(batch) == [names[int(position)]]
+    assert servable.likelihoods(batch).labels == list(names)
 
 
 @pytest.mark.parametrize("format_", FORMATS)

@@ -129,7 +129,8 @@ class Servable:
         if values.shape != (len(batch),):
             _refuse(f"gave values of shape {values.shape} for {len(batch)} rows")
         if values.dtype.kind in "biuf":
-            return _finite(values.tolist())
+            numbers = _finite(values.tolist())
+            return [*map(self._label, numbers)] if output is Output.LABEL else numbers
         labels = [str(label) for label in values]
         if output is Output.LABEL:
             return list[Label](labels)
@@ -162,6 +163,15 @@ class Servable:
         if output is Output.LABEL and len(classes) > int(positions.max()):
             return np.array(classes, dtype=np.object_)[positions]
         return positions
+
+    def _label(self, number: Label) -> Label:
+        """The label a number stands for, where the target is text: the model counts classes."""
+        classes = self.manifest.classes
+        if not classes or self.manifest.task is Task.REGRESSION:
+            return number
+        if number not in range(len(classes)):
+            _refuse(f"predicted {number}, which is no position among {len(classes)} classes")
+        return classes[int(number)]
 
     def _position(self, label: str) -> float:
         try:
