@@ -10,7 +10,11 @@ import pytest
 
 from ml_pipeline.adapterkit.bench import Bench, Red
 from ml_pipeline.adapterkit.kit import CHECKS, GROUPS, clear, run
-from ml_pipeline.domain.errors import InterruptedRunError, PlatformUnavailableError
+from ml_pipeline.domain.errors import (
+    InterruptedRunError,
+    PlatformRefusedError,
+    PlatformUnavailableError,
+)
 from ml_pipeline.ports.platform import Standing
 from ml_pipeline.ports.training import JobState
 from tests.fakes.artifacts import FakeArtifacts
@@ -259,6 +263,15 @@ def test_a_bug_of_an_adapter_is_a_finding_and_the_next_check_runs(bench, cloud):
     found = {one.check.id: one.wrong for one in run(bench, CHECKS)}
     assert "ValueError" in found["training/nobodys-run-has-no-job"]
     assert not found["training/a-failed-training-says-why"]
+
+
+def test_what_a_user_can_mend_is_told_with_how(bench, cloud):
+    def refuse(*_):
+        raise PlatformRefusedError("no right", remedy="Ask for it.")
+
+    cloud.sabotage = lambda parts: vars(parts.training).update(find=refuse)
+    found = {one.check.id: one.wrong for one in run(bench, CHECKS)}
+    assert found["training/nobodys-run-has-no-job"] == "no right\nAsk for it."
 
 
 def test_somebody_who_asks_to_stop_is_heard(bench, cloud):

@@ -64,8 +64,16 @@ def test_nobody_waits_longer_than_half_a_minute_whatever_aws_asks():
 
 @pytest.mark.parametrize(
     "error",
-    [refusal("InternalFailure", 500), aws.EndpointConnectionError(endpoint_url="x")],
-    ids=["500", "connection"],
+    [
+        refusal("InternalFailure", 500),
+        aws.EndpointConnectionError(endpoint_url="x"),
+        aws.ConnectTimeoutError(endpoint_url="x"),
+        aws.ReadTimeoutError(endpoint_url="x"),
+        aws.ConnectionClosedError(endpoint_url="x"),
+        aws.ResponseStreamingError(error="gone"),
+        aws.IncompleteReadError(actual_bytes=1, expected_bytes=2),
+    ],
+    ids=lambda error: type(error).__name__,
 )
 def test_five_tries_are_enough(error):
     came, waits = tried(*[error] * 99)

@@ -112,6 +112,12 @@ def test_a_slot_that_is_not_there_gets_no_traffic():
 
 def test_an_endpoint_that_changes_longer_than_its_limit_is_unavailable():
     fleet = Fleet()
+
+    def described(**_: object) -> dict:
+        assert len(fleet.aws.asked) < 999, "it is asked for ever"
+        return fleet.described()
+
+    fleet.aws.answer(describe_endpoint=described)
     fleet.status = "Updating"
     with pytest.raises(PlatformUnavailableError, match="still Updating after 600 s"):
         fleet.endpoint.settled()

@@ -38,6 +38,40 @@ def whole(**changed: dict) -> list[dict]:
     return [changed.get(name, result(name)) for name in VALUES]
 
 
+def test_cloudwatch_is_asked_for_each_metric_of_the_slot_in_whole_periods():
+    clients = Aws(get_metric_data=lambda **_: {"MetricDataResults": whole()})
+    start = BEGIN - timedelta(seconds=20)
+    SageMakerTraffic("e", clients, POLICY, clients.clock).window("v1", start, BEGIN + MINUTE, 5)
+    (asked,) = clients.of("get_metric_data")
+    assert (asked["StartTime"], asked["EndTime"]) == (BEGIN, BEGIN + MINUTE)
+    told = {
+        one["Id"]: (one["MetricStat"]["Metric"]["MetricName"], one["MetricStat"]["Stat"])
+        for one in asked["MetricDataQueries"]
+    }
+    assert told == {
+        "requests": ("Invocations", "Sum"),
+        "refused": ("Invocation4XXErrors", "Sum"),
+        "errors": ("Invocation5XXErrors", "Sum"),
+        "slow": ("ModelLatency", "TC(5000:)"),
+        "p99": ("ModelLatency", "p99"),
+    }
+    dimensions = [
+        {"Name": "EndpointName", "Value": "e"},
+        {"Name": "VariantName", "Value": "v1"},
+    ]
+    for one in asked["MetricDataQueries"]:
+        assert one["MetricStat"]["Period"] == 60
+        assert one["MetricStat"]["Metric"]["Dimensions"] == dimensions
+
+
+def test_a_window_is_complete_up_to_what_cloudwatch_has_by_now():
+    clients = Aws(get_metric_data=lambda **_: {"MetricDataResults": whole()})
+    clients.clock.advance(200)
+    policy = POLICY.model_copy(update={"metrics_delay_s": 120})
+    traffic = SageMakerTraffic("e", clients, policy, clients.clock)
+    assert traffic.window("v1", BEGIN, BEGIN + 5 * MINUTE, 5).as_of == BEGIN + MINUTE
+
+
 def test_a_whole_answer_is_counted():
     seen = window(whole())
     assert (seen.requests, seen.errors, seen.refused, seen.slow, seen.p99_ms) == (9, 2, 1, 3, 9.0)

@@ -41,7 +41,7 @@ GROUPS = tuple(dict.fromkeys(one.group for one in CHECKS))
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """What came of one check; `wrong` is empty when it holds."""
+    """What came of one check; `wrong` is empty when it holds, else what and what to do."""
 
     check: Check
     wrong: str
@@ -61,8 +61,10 @@ def run(bench: Bench, checks: Iterable[Check]) -> Iterator[Finding]:
             check.run(bench)
         except InterruptedRunError:
             raise
-        except (Red, PipelineError) as error:
+        except Red as error:
             wrong = str(error)
+        except PipelineError as error:
+            wrong = f"{error}\n{error.remedy}"
         except Exception as error:  # noqa: BLE001 - a bug of an adapter is a finding too
             wrong = f"{type(error).__name__}: {error}"
         yield Finding(check=check, wrong=wrong, duration_s=bench.clock.monotonic() - begun)

@@ -98,4 +98,5 @@ def _line(finding: Finding) -> str:
     check: Check = finding.check
     mark = "RED" if finding.wrong else "ok"
     line = f"{mark:>4}  {check.group:<9} {finding.duration_s:7.2f} s  {check.says}"
-    return f"{line}\n      {finding.wrong}" if finding.wrong else line
+    told = finding.wrong.replace("\n", "\n      ")
+    return f"{line}\n      {told}" if told else line

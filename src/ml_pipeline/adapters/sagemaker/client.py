@@ -32,17 +32,10 @@ _TRIES, _LONGEST_S = 5, 30.0
 _CONNECT_S, _READ_S = 5, 60
 #: What one call takes at most, with all its tries and waits, in seconds.
 LONGEST_CALL_S = _TRIES * (_CONNECT_S + _READ_S) + (_TRIES - 1) * _LONGEST_S
-#: Errors of the wire: the call may be made again. `ParamValidationError` is none of them.
-_WIRE = (
-    aws.EndpointConnectionError,
-    aws.ConnectTimeoutError,
-    aws.ReadTimeoutError,
-    aws.ConnectionClosedError,
-    aws.ConnectionError,
-    aws.HTTPClientError,
-    aws.ResponseStreamingError,
-    aws.IncompleteReadError,
-)
+#: Errors of the wire: the call may be made again. `ParamValidationError` is none of them. The first
+#: two are the parents of all others: time-outs, resets, names that resolve to nothing, and bodies
+#: that break off; a body that is shorter than it said has a class of its own.
+_WIRE = (aws.ConnectionError, aws.HTTPClientError, aws.IncompleteReadError)
 _SETUP = (
     aws.NoRegionError,
     aws.NoCredentialsError,
