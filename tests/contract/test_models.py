@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import skops.io
-from sklearn.compose import ColumnTransformer
+from sklearn.compose import ColumnTransformer, TransformedTargetRegressor
 from sklearn.ensemble import (
     GradientBoostingRegressor,
     HistGradientBoostingClassifier,
@@ -19,7 +19,7 @@ from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-from ml_pipeline.domain.errors import DataError
+from ml_pipeline.domain.errors import ConfigurationError, DataError
 from ml_pipeline.serving.requests import Output
 from ml_pipeline.serving.servable import load_servable
 from tests.fakes.packages import likelihood_onnx
@@ -341,6 +341,53 @@ def test_a_missing_text_means_to_the_package_what_it_meant_in_training(tmp_path,
     expected = model.predict(rows)
     assert np.ptp(expected) > 1
     assert project.packaged.predict(package, project.rows) == pytest.approx(expected, rel=1e-4)
+
+
+def test_a_table_of_texts_and_numbers_with_gaps_is_served_as_trained(tmp_path):
+    """Scaled numbers meet the thresholds of trees: float32 would put some on the other side."""
+    project = Project(
+        tmp_path, features=(*NUMBERS, "shop"), train={"allow_pickle": True},
+        columns={"shop": {"type": "text"}}, package={"parity_tolerance": 1e-9},
+    )  # fmt: skip
+    project.table["load"] = [value if value > -1e4 else None for value in project.table["load"]]
+    project.table["shop"] = [None if name == "north" else name for name in project.table["shop"]]
+    project.rows = write_table(project.rows, project.table)
+    rows = pd.DataFrame({name: project.table[name] for name in project.features})
+    rows["shop"] = rows["shop"].astype(object).where(rows["shop"].notna(), np.nan)
+    texts = make_pipeline(
+        SimpleImputer(strategy="constant", fill_value="none"),
+        OneHotEncoder(handle_unknown="ignore"),
+    )
+    numeric = make_pipeline(SimpleImputer(strategy="median"), StandardScaler())
+    table = ColumnTransformer([("n", numeric, list(NUMBERS)), ("t", texts, ["shop"])])
+    model = make_pipeline(table, LinearRegression()).fit(rows, project.table["minutes"])
+    names = list(project.features)
+    artifact = in_artifact(tmp_path / "model.joblib", model, feature_cols=names)
+    package, _ = project.make_package(artifact)
+    expected = model.predict(rows)
+    assert project.packaged.predict(package, project.rows) == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.parametrize("first", [(), (StandardScaler(),)])
+def test_a_target_in_logarithms_is_served_in_its_own_unit(tmp_path, first):
+    project = Project(tmp_path, train={"allow_pickle": True})
+    trees = GradientBoostingRegressor(n_estimators=20, random_state=0)
+    of_logarithm = TransformedTargetRegressor(trees, func=np.log1p, inverse_func=np.expm1)
+    model = make_pipeline(*first, of_logarithm) if first else of_logarithm
+    model.fit(numbers(project.table), project.table["minutes"])
+    package, _ = project.make_package(in_artifact(tmp_path / "model.joblib", model))
+    expected = model.predict(numbers(project.table))
+    assert project.packaged.predict(package, project.rows) == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_target_turned_back_by_a_function_of_the_projects_own_is_named(tmp_path):
+    project = Project(tmp_path, train={"allow_pickle": True})
+    model = TransformedTargetRegressor(LinearRegression(), func=np.cbrt, inverse_func=np.positive)
+    model.check_inverse = False
+    model.fit(numbers(project.table), project.table["minutes"])
+    artifact = in_artifact(tmp_path / "model.joblib", model)
+    with pytest.raises(ConfigurationError, match=r"turned back by positive, and known are numpy\."):
+        project.make_package(artifact)
 
 
 @pytest.mark.parametrize("format_", FORMATS)

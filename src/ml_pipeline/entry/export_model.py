@@ -20,6 +20,8 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ml_pipeline.entry.onnx_doubles import without_imputers
+    from ml_pipeline.entry.target_transform import parted, with_inverse
     from ml_pipeline.entry.trained_artifact import (
         CONFIGURATION,
         Refusal,
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
         versions,
     )
 else:
+    from onnx_doubles import without_imputers
+    from target_transform import parted, with_inverse
     from trained_artifact import (
         CONFIGURATION,
         Refusal,
@@ -56,10 +60,7 @@ _ONNX_WORDS = r"[\p{L}\p{N}_][\p{L}\p{N}_]+"
 #: Where an estimator keeps the one it wraps.
 _WRAPPED = ("regressor_", "estimator_", "best_estimator_")
 _REMEDY = "Set package.format to 'skops', or give package.export a command that writes ONNX."
-_BOOSTER_REMEDY = (
-    "Train its scikit-learn estimator and store that with skops or joblib, or give package.export"
-    " a command that writes ONNX."
-)
+_ALONE_REMEDY = "Encode texts as numbers before, or give package.export a command that writes ONNX."
 
 
 def export(spec: dict[str, Any]) -> dict[str, Any]:
@@ -83,11 +84,18 @@ def export(spec: dict[str, Any]) -> dict[str, Any]:
         candidates.append({"name": name, "file": path})
     if not candidates:
         message = f"{spec['artifact']} cannot be converted to ONNX: {'; '.join(faults)}"
-        raise Refusal(CONFIGURATION, message, _BOOSTER_REMEDY if is_booster(model) else _REMEDY)
+        alone = is_booster(model) or type(model).__module__.startswith("catboost")
+        raise Refusal(CONFIGURATION, message, _ALONE_REMEDY if alone else _REMEDY)
     return {"candidates": candidates, "versions": versions()}
 
 
 def _conversions(model: Any, spec: dict[str, Any]) -> dict[str, Callable[[], bytes]]:
+    if found := parted(model):
+        inner, wrapper = found
+        return {
+            name: partial(with_inverse, convert, wrapper)
+            for name, convert in _conversions(inner, spec).items()
+        }
     if is_booster(model):
         return {"booster": lambda: _booster(model, spec)}
     if type(model).__module__.startswith("catboost"):
@@ -155,6 +163,8 @@ def _converted(
         kind = output.type.tensor_type
         if output.name in trees and kind.elem_type == _DOUBLE:
             kind.elem_type = _FLOAT
+    if _DOUBLE in {one.type.tensor_type.elem_type for one in proto.graph.input}:
+        without_imputers(proto, _steps(trained))
     content: bytes = proto.SerializeToString()
     return content
 
