@@ -50,6 +50,7 @@ class MlPipeline:
     azure_tenant_id: Annotated[Secret | None, Doc("Azure: directory")] = None
     azure_client_id: Annotated[Secret | None, Doc("Azure: application")] = None
     azure_client_secret: Annotated[Secret | None, Doc("Azure: secret of that application")] = None
+    azure_token_request: Annotated[Secret | None, Doc("Azure: URL and key of a CI's tokens")] = None
     gcp_credentials: Annotated[Secret | None, Doc("Google: text of a credentials file")] = None
     slack_webhook: Annotated[Secret | None, Doc("Slack: where `notify` posts to")] = None
     mlflow_tracking_uri: given.TrackingUri = None
@@ -278,8 +279,7 @@ class MlPipeline:
 
     def _bench(self) -> Bench:
         return Bench(
-            source=self.source,
-            data=self.data,
+            source=self.source, data=self.data,
             platform=self.platform,
             profile=self.profile,
             base_image=self.base_image,
@@ -288,7 +288,7 @@ class MlPipeline:
             commit=self.commit,
             settings=self.settings or [],
             secrets={variable: getattr(self, name) for name, variable in SECRETS.items()},
-        )
+        )  # fmt: skip
 
     async def _stage(
         self, stage: str, run: str = "", evidence: Directory | None = None, *flags: str

@@ -41,7 +41,7 @@ def _quick(monkeypatch):
     monkeypatch.setattr(
         client.Workspace,
         "__init__",
-        lambda self, policy, clock, **_: init(self, policy, clock, backoff_factor=0.01),
+        lambda self, *given, **_: init(self, *given, backoff_factor=0.01),
     )
 
 

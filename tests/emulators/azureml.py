@@ -108,6 +108,8 @@ class AzuremlEmulator:
         self.operations: dict[str, float] = {}
         self.faults: list[Fault] = []
         self.tokens: set[str] = set()
+        #: tokens of a CI job that Entra ID has not seen yet
+        self.assertions: list[str] = []
         self.calls: list[tuple[str, str]] = []
         self.violations: list[str] = []
         self.broken_deployments: dict[str, str] = {}
@@ -184,6 +186,8 @@ class AzuremlEmulator:
         """Status, headers and content of one request."""
         if path == "/identity/token":
             return 200, {}, self._token(query, headers)
+        if path == "/ci/token" or path.endswith("/oauth2/v2.0/token"):
+            return 200, {}, self._federated(path, query, body, headers)
         scored = re.fullmatch(r"/endpoint/([^/]+)/score", path)
         if scored:
             return self._score(scored[1], body, headers)
@@ -206,6 +210,22 @@ class AzuremlEmulator:
             raise RefusalError(403, "AuthorizationFailed", f"no access to {path}")
         with self.lock:
             return self._arm(method, path, query, data)
+
+    def _federated(self, path: str, query: dict, body: bytes, headers: dict) -> dict:
+        """A CI job's own token, and what Entra ID gives for one: once each, for they end soon."""
+        if path == "/ci/token":
+            if headers.get("authorization") != "Bearer ci" or "v" not in query:
+                raise RefusalError(401, "Unauthorized", "not this job")
+            self.assertions.append(f"{uuid.uuid4().hex} for {query.get('audience')}")
+            return {"value": self.assertions[-1]}
+        asked = dict(parse_qsl(body.decode()))
+        own = asked.get("client_assertion", "")
+        if own not in self.assertions or not own.endswith(" for api://AzureADTokenExchange"):
+            raise RefusalError(401, "invalid_client", "AADSTS700024: the assertion is not valid")
+        self.assertions.remove(own)
+        token = uuid.uuid4().hex
+        self.tokens.add(token)
+        return {"access_token": token, "expires_in": 3600, "token_type": "Bearer"}
 
     def _token(self, query: dict, headers: dict) -> dict:
         if headers.get("x-identity-header") != "emulator":

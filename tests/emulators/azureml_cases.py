@@ -161,7 +161,7 @@ class AzuremlWorld:
         )  # fmt: skip
         order = PlatformOrder(model="m", state=folder, clock=self.clock, environ={})
         self._take(AzuremlParts(order=order, policy=policy))
-        vars(self.parts)["_workspace"] = Workspace(policy, self.clock, backoff_factor=0.01)
+        vars(self.parts)["_workspace"] = Workspace(policy, self.clock, {}, backoff_factor=0.01)
 
     def _take(self, parts: AzuremlParts) -> None:
         self.parts = parts

@@ -19,7 +19,7 @@ _OBJECTS = {"S3:HEAD": "s3:GetObject", "S3:GET": "s3:GetObject", "S3:PUT": "s3:P
 _WORKSPACE = "/providers/Microsoft.MachineLearningServices/workspaces/"
 _VERBS = {"GET": "read", "HEAD": "read", "PUT": "write", "PATCH": "write", "DELETE": "delete"}
 #: Given by a role on the bucket or by the endpoint's key, not by the table.
-_ELSEWHERE = re.compile(r"^(storage\..*|token)$|^/(identity|endpoint|ops)/")
+_ELSEWHERE = re.compile(r"^(storage\..*|token)$|^/(identity|endpoint|ops|ci|tenant)/")
 
 
 def sagemaker_listed() -> set[str]:

@@ -115,6 +115,7 @@ def github(desk: Desk, *, github: Mapping[str, Any] | None = None, **inputs: Any
         },
     }
     env = {name: filled(value, contexts) for name, value in job["env"].items()}
+    env |= {name: desk.environment[name] for name in _OWN if name in desk.environment}
     ran: dict[str, dict[str, str]] = {}
     going = True
     for number, step in enumerate(job["steps"]):
@@ -170,6 +171,10 @@ def _account_of_google(desk: Desk) -> None:
     desk.write("github-output", f"credentials_file_path={file}")
 
 
+#: What a job has of its own, and no secret of the repository: its identity.
+_OWN = (
+    "AZURE_TOKEN_REQUEST", "ACTIONS_ID_TOKEN_REQUEST_URL", "ACTIONS_ID_TOKEN_REQUEST_TOKEN",
+)  # fmt: skip
 _ACTIONS = {
     "aws-actions/configure-aws-credentials": _role_of_aws,
     "google-github-actions/auth": _account_of_google,

@@ -34,7 +34,7 @@ def lease(emulator: AzuremlEmulator) -> Iterator[Callable[[], Lease]]:
 
     def made() -> Lease:
         policy = AzuremlPolicy(**emulator.settings())
-        emulator.users.append(Workspace(policy, HostClock(), backoff_factor=0.01))
+        emulator.users.append(Workspace(policy, HostClock(), {}, backoff_factor=0.01))
         return Lease(emulator.users[-1], "shop")
 
     yield made

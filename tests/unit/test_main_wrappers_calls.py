@@ -167,7 +167,8 @@ def test_a_wrapper_can_give_every_secret_and_option_the_module_takes(
     given |= {name.removeprefix("ML_").lower().replace("_", "-") for name in OPTIONS}
     assert taken == {f"--{one}" for one in given} | {"--source", "--commit", "--state"}
     call = read(WORKFLOWS / "ml-pipeline.yml")["on"]["workflow_call"]
-    assert set(call["secrets"]) == {name.lower().replace("_", "-") for name in CREDENTIALS}
+    stored = set(CREDENTIALS) - {"AZURE_TOKEN_REQUEST"}  # a job's own, which nobody stores
+    assert set(call["secrets"]) == {name.lower().replace("_", "-") for name in stored}
 
 
 @pytest.mark.parametrize("call", ["ci", "full-pipeline", "resume"])

@@ -280,8 +280,26 @@ def test_no_credential_of_google_is_left_among_the_projects_files(tmp_path: Path
     assert '::add-mask::{  "type": "external_account"}' in desk.said
 
 
+def test_azure_is_handed_what_asks_for_the_jobs_own_token(tmp_path: Path) -> None:
+    """Not a token: it would have ended before the training has."""
+    own = {"URL": "https://tokens.example/?v=2", "TOKEN": "canary"}
+    desk = Desk(tmp_path, code=137, outcome="unfinished")
+    desk.environment |= {f"ACTIONS_ID_TOKEN_REQUEST_{name}": value for name, value in own.items()}
+    _release(desk, first_run=True, azure_federated_client_id="c", azure_federated_tenant_id="t")
+    assert {"full-pipeline", "abort", "evidence", "state"} <= set(desk.functions)
+    for words in desk.calls:
+        for name in ("AZURE_CLIENT_ID", "AZURE_TENANT_ID", "AZURE_TOKEN_REQUEST"):
+            assert f"--{name.lower().replace('_', '-')}=env://{name}" in words
+    # Without its application, the job's identity is nobody's.
+    (tmp_path / "plain").mkdir()
+    plain = Desk(tmp_path / "plain", environment=desk.environment)
+    _release(plain, first_run=True)
+    assert "azure" not in str(plain.calls)
+
+
 @pytest.mark.parametrize("call", ["ci", "full-pipeline", "resume"])
 def test_no_identity_is_asked_for_that_was_not_named(call: str, tmp_path: Path) -> None:
     desk = Desk(tmp_path)
     job = github(desk, call=call, run_id="a-run", first_run=True, environment="production")
-    assert not {"Role of AWS", "Account of Google", "Credentials of Google"} & set(job.steps)
+    named = {"Role of AWS", "Application of Azure", "Account of Google", "Credentials of Google"}
+    assert not named & set(job.steps)

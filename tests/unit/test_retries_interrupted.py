@@ -90,7 +90,7 @@ def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AzuremlEmulat
 @pytest.fixture
 def azure(emulator: AzuremlEmulator) -> Iterator[tuple[Workspace, Patient]]:
     clock = Patient()
-    made = Workspace(AzuremlPolicy(**emulator.settings()), clock, backoff_factor=0.01)
+    made = Workspace(AzuremlPolicy(**emulator.settings()), clock, {}, backoff_factor=0.01)
     yield made, clock
     made.close()
     emulator.faults.clear()

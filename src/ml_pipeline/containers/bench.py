@@ -25,6 +25,7 @@ SECRETS = {
     "azure_tenant_id": "AZURE_TENANT_ID",
     "azure_client_id": "AZURE_CLIENT_ID",
     "azure_client_secret": "AZURE_CLIENT_SECRET",
+    "azure_token_request": "AZURE_TOKEN_REQUEST",
     "gcp_credentials": "GOOGLE_APPLICATION_CREDENTIALS",
     "slack_webhook": "ML_PIPELINE_SLACK_WEBHOOK",
     "mlflow_tracking_uri": "MLFLOW_TRACKING_URI",

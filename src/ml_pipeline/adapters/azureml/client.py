@@ -2,11 +2,12 @@
 
 import uuid
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Any, TypeVar
 
 from ml_pipeline.adapters.azureml import sdk, waits
+from ml_pipeline.adapters.azureml.identity import credential
 from ml_pipeline.domain.errors import (
     ConfigurationError,
     PipelineError,
@@ -32,16 +33,25 @@ class Workspace:
     Args:
         policy: `[azureml]`.
         clock: for waits between looks.
+        environ: where an identity may be named.
         backoff_factor: seconds the first retry without a Retry-After waits, about.
     """
 
-    def __init__(self, policy: AzuremlPolicy, clock: Clock, *, backoff_factor: float = 0.5) -> None:
+    def __init__(
+        self,
+        policy: AzuremlPolicy,
+        clock: Clock,
+        environ: Mapping[str, str],
+        *,
+        backoff_factor: float = 0.5,
+    ) -> None:
         for key, message in policy.lacking():
             raise ConfigurationError(
                 f"[azureml] {key} {message}", remedy=f"Set azureml.{key} in the configuration."
             )
         self.policy = policy
         self.clock = clock
+        self._environ = environ
         self._options = {**waits.TRIES, "retry_backoff_factor": backoff_factor}
         self._made: dict[str, Any] = {}
 
@@ -133,13 +143,8 @@ class Workspace:
         return {**self._options, "transport": opened}
 
     def _credential(self) -> Any:
-        # What a person would have to click through has no place in a pipeline.
-        return self._one(
-            "credential",
-            lambda: sdk.DefaultAzureCredential(
-                exclude_interactive_browser_credential=True, transport=self._asking()["transport"]
-            ),
-        )
+        wire = self._asking()["transport"]
+        return self._one("credential", lambda: credential(self._environ, wire, self._options))
 
     def _ml(self) -> Any:
         policy, options = self.policy, self._asking()

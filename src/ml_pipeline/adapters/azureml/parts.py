@@ -30,7 +30,7 @@ class AzuremlParts:
     def _workspace(self) -> "Workspace":
         from ml_pipeline.adapters.azureml.client import Workspace
 
-        return Workspace(self.policy, self.order.clock)
+        return Workspace(self.policy, self.order.clock, self.order.environ)
 
     @cached_property
     def training(self) -> "AzuremlTraining":

@@ -33,7 +33,11 @@ try:
         from azure.core.pipeline.policies import BearerTokenCredentialPolicy, RetryPolicy
         from azure.core.pipeline.transport import RequestsTransport
         from azure.core.rest import HttpRequest
-        from azure.identity import CredentialUnavailableError, DefaultAzureCredential
+        from azure.identity import (
+            ClientAssertionCredential,
+            CredentialUnavailableError,
+            DefaultAzureCredential,
+        )
         from azure.monitor.querymetrics import MetricsClient
         from azure.storage.blob import BlobServiceClient, ContainerClient, ExponentialRetry
 except ImportError as error:
@@ -52,6 +56,7 @@ __all__ = [
     "AzureError",
     "BearerTokenCredentialPolicy",
     "BlobServiceClient",
+    "ClientAssertionCredential",
     "ClientAuthenticationError",
     "ContainerClient",
     "CredentialUnavailableError",
