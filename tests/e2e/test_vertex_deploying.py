@@ -104,6 +104,40 @@ def test_one_that_comes_up_all_the_same_is_taken_away_too(world):
     assert list(world.emulator.endpoints.servers) == [_of(world, "c1")]
 
 
+def test_one_that_comes_up_between_two_looks_is_taken_away_too(world):
+    """It is neither on the endpoint at the first look nor among what goes on at the second."""
+    begun(world, "c2")
+    operations = world.emulator.operations
+    really = operations.ListOperations
+
+    def ended_by_then(request):
+        operations.ListOperations = really
+        for one in operations.pending.values():
+            one["at"] = 0
+        eventually(lambda: not running(world))
+        return really(request)
+
+    operations.ListOperations = ended_by_then
+    fresh(world).production_host.remove("c2")
+    assert list(world.emulator.endpoints.servers) == [_of(world, "c1")]
+
+
+def test_what_else_goes_on_with_the_endpoint_is_left_alone(world):
+    version, package = world.version("1")
+    world.production.deploy("c3", version, package)
+    eventually(lambda: world.production.health("c3"))
+    begun(world, "c2")
+    name, number = _of(world, "c3")
+    world.emulator.latency_s = _FOREVER_S
+    service = fresh(world).router._endpoint.clients.endpoints
+    leaving = service.undeploy_model(endpoint=name, deployed_model_id=number)
+    world.emulator.latency_s = 0.05
+    fresh(world).production_host.remove("c2")
+    assert running(world) == [leaving.operation.name]
+    world.emulator.operations.pending[leaving.operation.name]["at"] = 0
+    eventually(lambda: not running(world))
+
+
 def test_a_cancel_that_is_refused_is_told(world):
     begun(world, "c2")
     world.emulator.faults.add("CancelOperation", code="PERMISSION_DENIED")

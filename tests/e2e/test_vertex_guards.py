@@ -4,6 +4,7 @@ import pytest
 
 from ml_pipeline.domain.errors import PipelineError, PlatformRefusedError
 from tests.emulators.vertex_cases import VertexTrainingCase, VertexWorld
+from tests.fakes.clock import FakeClock
 from tests.fakes.platforms import eventually, taken_over
 
 pytestmark = pytest.mark.e2e
@@ -58,7 +59,7 @@ def test_a_run_that_slept_moves_no_traffic_another_run_moves_now(world):
 
 def test_of_two_runs_that_take_the_lease_at_one_time_one_gets_it(world):
     slower, quicker = world.another_router(), world.another_router()
-    slower._endpoint.clients.attempts._clock = type("Now", (), {"pause": lambda *_: None})()
+    slower._endpoint.clients.attempts._clock = FakeClock()
     really = world.emulator.endpoints.UpdateEndpoint
 
     def beaten(request):

@@ -21,14 +21,16 @@ from ml_pipeline.domain.errors import DataError, PlatformRefusedError, PlatformU
 from ml_pipeline.domain.policies.cloud_vertex import VertexPolicy
 from ml_pipeline.ports.registry import ModelVersion
 from ml_pipeline.ports.training import JobRef, TrainingRequest
+from tests.fakes.clock import FakeClock
 
 POLICY = {"project": "my-project", "bucket": "my-bucket", "image": "shop:1"}
 
 
-class Patient:
-    """A clock that notes what it was asked to wait."""
+class Patient(FakeClock):
+    """A clock that notes what it was asked to wait between two tries."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.waited: list[float] = []
 
     def pause(self, seconds: float) -> None:
@@ -169,6 +171,7 @@ def request(tmp_path) -> TrainingRequest:
         metrics="metrics.json",
         artifact="model",
         time_limit_s=600,
+        labels={"purpose": "check"},
     )
 
 
@@ -184,6 +187,9 @@ def test_a_job_asks_for_what_the_settings_say(tmp_path):
     assert scheduling.strategy is types.Scheduling.Strategy.SPOT
     assert scheduling.timeout == timedelta(seconds=600)
     assert job.job_spec.service_account == "a@b.c"
+    found_by = {key: job.labels[f"ml_pipeline_{key}"] for key in ("project", "run", "attempt")}
+    assert found_by == {"project": "eta", "run": "run-1", "attempt": "2"}
+    assert job.labels["purpose"] == "check"
     where = "gs://my-bucket/ml-pipeline/eta/jobs/run-1/2"
     assert job.job_spec.base_output_directory.output_uri_prefix == where
 
@@ -195,7 +201,13 @@ def test_a_job_pays_for_capacity_nobody_takes_away_unless_told_otherwise(tmp_pat
     assert job.job_spec.service_account == ""
 
 
-@pytest.mark.parametrize("job", [JobRef("local", "projects/p"), JobRef("vertex", "projects/p/1")])
+@pytest.mark.parametrize(
+    "job",
+    [
+        JobRef("local", "projects/my-project/locations/us-central1/customJobs/1"),
+        JobRef("vertex", "projects/another/locations/us-central1/customJobs/1"),
+    ],
+)
 def test_a_job_of_another_place_is_not_asked_for(job):
     made = clients()
     with pytest.raises(PlatformRefusedError, match="there is no training job"):

@@ -222,6 +222,7 @@ class VertexTraining:
                 ),
             ),
             labels={
+                **request.labels,
                 PROJECT: request.project,
                 RUN: request.run_id,
                 ATTEMPT: str(request.attempt),
