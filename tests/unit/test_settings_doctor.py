@@ -165,6 +165,16 @@ def test_a_pickle_without_the_opt_in_is_named(project) -> None:
     ]
 
 
+def test_a_native_model_that_takes_text_is_named_before_it_is_trained(project) -> None:
+    feature = "km"
+    text = f"data.columns.{feature}.type=text"
+    said = ("fail", "train.artifact", f"m.cbm has no ONNX form where {feature} is text")
+    assert said in wrong(project, "train.artifact=m.cbm", text)
+    export = 'package.export=["python", "x.py", "{model}", "{output}"]'
+    assert said not in wrong(project, "train.artifact=m.cbm", text, export)
+    assert wrong(project, "train.artifact=m.cbm") == []
+
+
 def test_a_taken_port_is_named(project) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         number = server.getsockname()[1]

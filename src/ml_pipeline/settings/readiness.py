@@ -18,6 +18,8 @@ from ml_pipeline.settings.survey.tables import labels, measured
 _PICKLES = (".pkl", ".pickle", ".joblib")
 #: What the programs that load a trained model know.
 LOADABLE = (".skops", ".onnx", *_PICKLES, ".ubj", ".json", ".txt", ".cbm")
+#: What XGBoost, LightGBM and CatBoost write themselves.
+_NATIVE = (".ubj", ".json", ".txt", ".cbm")
 _MOST_LABELS = 200
 _SHOWN_LABELS = 5
 
@@ -39,6 +41,7 @@ def examine(
         yield from _data(source, sections["data"], sections.get("gate"))
     if "train" in sections:
         yield from _model(sections["train"])
+        yield from _native(sections)
     yield from _images(sections)
 
 
@@ -120,6 +123,20 @@ def _model(train: TrainPolicy) -> Iterator[Finding]:
     if not train.artifact.lower().endswith(LOADABLE):
         message = f"{train.artifact} has an ending that nothing can load"
         remedy = f"Have training write one of {' '.join(LOADABLE)}, and set train.artifact."
+        yield fail("train.artifact", message, remedy)
+
+
+def _native(sections: Mapping[str, Any]) -> Iterator[Finding]:
+    """A native model that takes text: the libraries write ONNX of numbers only."""
+    train: TrainPolicy = sections["train"]
+    data: DataPolicy | None = sections.get("data")
+    exported = getattr(sections.get("package"), "export", None)
+    if data is None or exported or not train.artifact.endswith(_NATIVE):
+        return
+    texts = [name for name in data.features if name in data.text_columns]
+    if texts:
+        message = f"{train.artifact} has no ONNX form where {', '.join(texts)} is text"
+        remedy = "Encode texts as numbers before, or set package.export to a command of yours."
         yield fail("train.artifact", message, remedy)
 
 
