@@ -138,3 +138,21 @@ def test_a_place_that_cannot_be_written_is_storage_and_what_was_there_stays(tmp_
         raise OSError(28, "No space left on device")
     assert (tmp_path / "m").read_bytes() == b"before"
     assert [path.name for path in tmp_path.iterdir()] == ["m"]
+
+
+def test_a_folder_that_arrives_replaces_what_was_there_and_no_more_than_that(tmp_path):
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "kept").write_text("kept")
+    target = tmp_path / "m"
+    store = SageMakerArtifacts(holding({"p/new": b"1"}), POLICY)
+    target.mkdir()
+    (target / "old").write_text("old")
+    first = store.fetch("s3://b/p", target)
+    assert [path.name for path in target.iterdir()] == ["new"]
+    (target / "new").unlink()
+    target.rmdir()
+    target.symlink_to(elsewhere)
+    assert store.fetch("s3://b/p", target) == first
+    assert not target.is_symlink()
+    assert (elsewhere / "kept").exists()
