@@ -144,7 +144,7 @@ class Workspace:
 
     def _credential(self) -> Any:
         wire = self._asking()["transport"]
-        return self._one("credential", lambda: credential(self._environ, wire, self._options))
+        return self._one("credential", lambda: credential(self._environ, wire))
 
     def _ml(self) -> Any:
         policy, options = self.policy, self._asking()

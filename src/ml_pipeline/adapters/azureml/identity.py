@@ -18,21 +18,19 @@ REQUEST = "AZURE_TOKEN_REQUEST"
 _AUDIENCE = "api://AzureADTokenExchange"
 
 
-def credential(environ: Mapping[str, str], transport: Any, retries: Mapping[str, Any]) -> Any:
+def credential(environ: Mapping[str, str], transport: Any) -> Any:
     """What gives tokens; a CI job's own identity where application and directory are named.
 
     Args:
         environ: the process's.
         transport: the wire; it also waits.
-        retries: options of azure-core's retries.
     """
     client, tenant = environ.get("AZURE_CLIENT_ID"), environ.get("AZURE_TENANT_ID")
     address, _, key = environ.get(REQUEST, "").partition(" ")
     if client and tenant and key and not environ.get("AZURE_CLIENT_SECRET"):
         headers = {"Authorization": f"Bearer {key}"}
-        wire = sdk.PipelineClient(
-            address, policies=[sdk.RetryPolicy(**retries)], transport=transport
-        )
+        # whoever asks for a token tries again: tries of its own would multiply them
+        wire = sdk.PipelineClient(address, policies=[], transport=transport)
 
         def own_token() -> str:
             asked = sdk.HttpRequest("GET", f"{address}&audience={_AUDIENCE}", headers=headers)
