@@ -109,6 +109,12 @@ def test_numbers_that_are_no_probabilities_are_refused(row):
         compute(MetricName.LOG_LOSS, [0, 1], likely)
 
 
+def test_a_probability_that_float32_rounds_beyond_one_is_certainty():
+    likely = Likelihoods((0.0, 1.0, 2.0), [[1.0000001, 0.0, 0.0], [-1e-8, 1.0, 0.0]])
+    assert compute(MetricName.LOG_LOSS, [0, 1], likely) == 0
+    assert compute(MetricName.LOG_LOSS, [1, 0], [1.0000001, -1e-8]) == pytest.approx(0, abs=1e-7)
+
+
 def test_two_models_of_three_classes_have_an_interval():
     rng = np.random.default_rng(0)
     truth = rng.integers(0, 3, 300)

@@ -14,6 +14,9 @@ Numbers = NDArray[np.float64]
 #: A probability of exactly 0 or 1 that is wrong would cost infinity; scikit-learn clips alike.
 CLIP = float(np.finfo(np.float64).eps)
 
+#: A forest in float32 sums its trees' shares to 1.0000001.
+ROUNDING = 1e-5
+
 
 def paired(
     name: MetricName, truth: Sequence[float], predicted: Sequence[float]
@@ -156,7 +159,7 @@ def roc_auc(truth: Numbers, predicted: Numbers) -> float:
 
 
 def _log_losses(truth: Numbers, predicted: Numbers) -> Numbers:
-    outside = (predicted < 0) | (predicted > 1)
+    outside = (predicted < -ROUNDING) | (predicted > 1 + ROUNDING)
     if outside.any():
         row = int(np.argmax(outside))
         raise DataError(

@@ -7,7 +7,7 @@ from itertools import chain
 import numpy as np
 
 from ml_pipeline.domain.errors import DataError
-from ml_pipeline.domain.formulas import CLIP, Numbers, paired, roc_auc
+from ml_pipeline.domain.formulas import CLIP, ROUNDING, Numbers, paired, roc_auc
 from ml_pipeline.domain.policies.gate import MetricName
 
 #: How far a row's probabilities may be from 1 in all; float32 over a thousand classes stays below.
@@ -115,7 +115,7 @@ def _checked(name: MetricName, truth: Sequence[float], predicted: Likelihoods) -
     known, _ = paired(name, truth, truth)
     paired(name, truth, [sum(row) for row in predicted.rows])  # of one length, and finite
     table = np.asarray(predicted.rows, dtype=np.float64)
-    wrong = ((table < 0) | (table > 1)).any(axis=1)
+    wrong = ((table < -ROUNDING) | (table > 1 + ROUNDING)).any(axis=1)
     wrong |= np.abs(table.sum(axis=1) - 1) > _SUM_TOLERANCE
     if wrong.any():
         row = int(np.argmax(wrong))
