@@ -13,6 +13,8 @@ _WORDS: Mapping[str, str] = {
     "roc_auc": r"roc_auc|auroc|auc",
     "log_loss": r"log_loss|m?logloss|cross_?entropy",
 }
+#: Another metric, whatever follows.
+_OTHER = re.compile(r"(?<![a-z])(balanced|adj(usted)?|weighted|top_\d|neg(ative)?|log|pr)_(?!loss)")
 _METRICS = {
     name: re.compile(rf"(?<![a-z])({words})(_score)?(?![a-z0-9])") for name, words in _WORDS.items()
 }
@@ -27,8 +29,12 @@ def metric_of(key: str) -> str:
 
     >>> metric_of("test.mae"), metric_of("val_f1-score"), metric_of("maelstrom")
     ('mae', 'f1', '')
+    >>> metric_of("balanced_accuracy"), metric_of("test.neg_rmse"), metric_of("val_log_loss")
+    ('', '', 'log_loss')
     """
     text = _plain(key.rpartition(".")[2]) or _plain(key)
+    if _OTHER.search(text):
+        return ""
     return next((name for name, words in _METRICS.items() if words.search(text)), "")
 
 
