@@ -2,11 +2,13 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import urllib.request
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -25,13 +27,19 @@ class Program:
     """A process with everything it starts, its output in a file."""
 
     def __init__(self, argv: list[str], *, cwd: Path, env: dict[str, str]) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="vertex-"))
+        self.folder = self._own_folder()
         self.log = self.folder / "log"
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
                 argv, cwd=cwd, env=env, stdin=subprocess.DEVNULL, stdout=log,
                 stderr=subprocess.STDOUT, start_new_session=True,
             )  # fmt: skip
+
+    def _own_folder(self) -> Path:
+        """A folder that goes with the program."""
+        made = tempfile.mkdtemp(prefix="vertex-")
+        weakref.finalize(self, shutil.rmtree, made, ignore_errors=True)
+        return Path(made)
 
     def ended(self) -> int | None:
         return self.process.poll()
@@ -54,7 +62,7 @@ class ModelServer(Program):
     """A container that serves; `server` replaces its program by one that needs no model."""
 
     def __init__(self, model: Any, deployed: Any, store: Path, chaos: str, server: str) -> None:
-        self.ready = Path(tempfile.mkdtemp(prefix="vertex-")) / "ready.json"
+        self.ready = self._own_folder() / "ready.json"
         self._port = 0
         spec = model.container_spec
         told = ["--port", "0", "--ready-file", str(self.ready), "--chaos", chaos, "--drain-s", "1"]

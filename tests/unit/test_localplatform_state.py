@@ -6,9 +6,10 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given
 
-from ml_pipeline.domain.errors import ConfigurationError, PlatformRefusedError
-from ml_pipeline.localplatform import database
+from ml_pipeline.domain.errors import ConfigurationError, PlatformRefusedError, StorageError
+from ml_pipeline.localplatform import control, database
 from ml_pipeline.localplatform.backoff import Backoff
+from ml_pipeline.localplatform.folder import Folder
 from ml_pipeline.localplatform.lease import Lease, LeaseState
 from ml_pipeline.localplatform.records import Endpoint, Phase, Snapshot, checked_name
 from ml_pipeline.localplatform.router import in_force
@@ -134,3 +135,14 @@ def test_names_that_are_no_names_are_refused(name):
 @pytest.mark.parametrize("name", ["v1", "1.2.3", "a_b-c", "x" * 63])
 def test_names_that_are_names_pass(name):
     assert checked_name("slot", name) == name
+
+
+def test_a_platform_is_not_started_where_it_cannot_write(tmp_path):
+    """It would be waited for in vain, and could not say why."""
+    folder = Folder(tmp_path)
+    folder.root.mkdir()
+    folder.tried.symlink_to("/dev/full")
+    with pytest.raises(StorageError, match="platform cannot be written: No space left") as told:
+        control.up(tmp_path)
+    assert str(folder.root) in told.value.remedy
+    assert not folder.lock.exists()

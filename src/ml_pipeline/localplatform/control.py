@@ -107,6 +107,7 @@ def up(
     Raises:
         BusyError: one is up on this state with another port, or beyond reach.
         PlatformUnavailableError: the port is taken, or it did not come up; says why.
+        StorageError: there is no space for it, or its folder cannot be written.
         ConfigurationError: the state was written by another version of this program.
     """
     folder = Folder(state.resolve())

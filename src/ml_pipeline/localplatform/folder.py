@@ -3,6 +3,11 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from ml_pipeline.domain.errors import StorageError
+
+#: Bytes: databases, logs and addresses of a platform that starts.
+_LEAST_SPACE = 256 * 1024
+
 
 @dataclass(frozen=True, slots=True)
 class Folder:
@@ -59,8 +64,26 @@ class Folder:
         """Files in which started servers say where they listen."""
         return self.root / "ready"
 
+    @property
+    def tried(self) -> Path:
+        """Written and taken away again, to see that there is space."""
+        return self.root / ".tried"
+
     def make(self) -> None:
-        """Create what is missing, readable by the owner only."""
-        self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for one in (self.deployments, self.logs, self.ready):
-            one.mkdir(mode=0o700, exist_ok=True)
+        """Create what is missing, readable by the owner only.
+
+        Raises:
+            StorageError: the disk is full or the folder cannot be written.
+        """
+        try:
+            self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            for one in (self.deployments, self.logs, self.ready):
+                one.mkdir(mode=0o700, exist_ok=True)
+            # A platform that cannot write is waited for in vain, and cannot say why.
+            self.tried.write_bytes(bytes(_LEAST_SPACE))
+            self.tried.unlink()
+        except OSError as error:
+            raise StorageError(
+                f"the platform's folder {self.root} cannot be written: {error.strerror or error}",
+                remedy=f"Free space on, or allow writing to, {self.root} and try again.",
+            ) from error
