@@ -279,14 +279,9 @@ class MlPipeline:
 
     def _bench(self) -> Bench:
         return Bench(
-            source=self.source, data=self.data,
-            platform=self.platform,
-            profile=self.profile,
-            base_image=self.base_image,
-            index=self.package_index,
-            state=self.given_state,
-            commit=self.commit,
-            settings=self.settings or [],
+            source=self.source, data=self.data, state=self.given_state, commit=self.commit,
+            platform=self.platform, profile=self.profile, settings=self.settings or [],
+            base_image=self.base_image, index=self.package_index,
             secrets={variable: getattr(self, name) for name, variable in SECRETS.items()},
         )  # fmt: skip
 

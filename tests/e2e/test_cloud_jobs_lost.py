@@ -80,7 +80,7 @@ def cloud(request, tmp_path, monkeypatch):
     monkeypatch.setattr(
         client.Workspace,
         "__init__",
-        lambda self, policy, clock, **_: init(self, policy, clock, backoff_factor=0.01),
+        lambda self, *given, **_: init(self, *given, backoff_factor=0.01),
     )
     made = request.param(tmp_path)
     yield made
