@@ -73,3 +73,20 @@ def test_a_copy_that_was_edited_with_its_manifest_does_not_come_up(copied, tmp_p
 def test_a_copy_as_it_was_deployed_is_loaded(copied, tmp_path, caplog):
     assert started(copied, tmp_path) == 7
     assert "nothing can listen on 256.0.0.1" in caplog.text
+
+
+def test_a_platform_whose_folder_was_moved_serves_what_it_served(copied, tmp_path):
+    (tmp_path / "state").rename(tmp_path / "elsewhere")
+    folder = Folder(tmp_path / "elsewhere")
+    store = Store(folder.database)
+
+    async def come_up() -> None:
+        fleet = Fleet(folder, store, SERVER, lambda: None)
+        fleet.start()
+        await fleet.stop()
+
+    asyncio.run(come_up())
+    (found,) = store.snapshot().deployments
+    store.close()
+    assert Path(found.package) == folder.deployments / Path(copied.package).name
+    assert started(found, tmp_path) == 7, "it is loaded, and its port is taken"

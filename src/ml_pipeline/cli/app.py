@@ -136,7 +136,7 @@ def run(
 
 @app.command()
 def resume(
-    run_id: Annotated[str, typer.Argument(metavar="RUN")],
+    run_id: Annotated[str | None, typer.Argument(metavar="[RUN]")] = None,
     source: Source = None,
     state: State = None,
     runs: Runs = None,
@@ -146,7 +146,7 @@ def resume(
     reason: Reason = "",
     wait: Wait = False,
 ) -> int:
-    """Continue a run that was interrupted or waits for approval."""
+    """Continue a run that was interrupted or waits for approval [the newest]."""
     from ml_pipeline.cli.running import resumed
 
     asked = {"approve": approve, "reason": reason}

@@ -13,13 +13,17 @@ from ml_pipeline.cli.opening import Place, environment, folders_of, open_session
 from ml_pipeline.cli.saying import say
 from ml_pipeline.domain.environ import harmless
 from ml_pipeline.domain.errors import ConfigurationError, DataError, ExitCode, PipelineError
+from ml_pipeline.domain.outcomes import Outcome
 from ml_pipeline.reporting.summary import said
+from ml_pipeline.session.lock import Holder, holder_of
 from ml_pipeline.session.running import Session
 from ml_pipeline.settings import Platform
 
 _NEWEST = 10
 #: characters of a run's cause: one line of a wide terminal; all of it is in the report
 _LONGEST = 140
+#: Outcomes of a run that was cut short.
+_UNFINISHED = (Outcome.INTERRUPTED,)
 
 
 def show_status(place: Place) -> int:
@@ -32,9 +36,10 @@ def show_status(place: Place) -> int:
         show_platform(place)
     else:
         code = _show_traffic(session) or code
-    runs = session.wiring.runs
+    runs, holder = session.wiring.runs, holder_of(folders_of(place.without_files, settings)[0])
     for run_id in runs.ids()[:_NEWEST]:
-        say(f"run:      {run_id}  {_came_to(runs, run_id)}")
+        told = _works(holder, run_id) or _came_to(runs, run_id)
+        say(f"run:      {run_id}  {told}")
     return code
 
 
@@ -66,10 +71,18 @@ def _show_traffic(session: Session) -> int:
     return ExitCode.DONE
 
 
+def _works(holder: Holder | None, run_id: str) -> str:
+    """What is said of a run that is going on, empty of any other."""
+    if holder is None or run_id not in {holder.run_id, f"{holder.run_id}-bootstrap"}:
+        return ""
+    return f"running: process {holder.pid}, which Ctrl-C or `kill -TERM {holder.pid}` ends"
+
+
 def _came_to(runs: LocalRuns, run_id: str) -> str:
     try:
         record = runs.record(run_id)
-        return said(f"{record.outcome}: {record.message}", _LONGEST)
+        told = said(f"{record.outcome}: {record.message}", _LONGEST)
+        return f"{told}; {_next(runs, run_id)}" if record.outcome in _UNFINISHED else told
     except ConfigurationError:
         return _unconcluded(runs, run_id)
     except DataError as error:
@@ -83,10 +96,18 @@ def _unconcluded(runs: LocalRuns, run_id: str) -> str:
         return said(str(error))
     if ROLLBACK_FINISHED in ends:
         return said(str(ends[ROLLBACK_FINISHED].get("message", "rollback finished")), _LONGEST)
-    if RUN_ABORTED in ends:
-        return "aborted"
+    return "aborted" if RUN_ABORTED in ends else f"not concluded: {_go_on(run_id)}"
+
+
+def _next(runs: LocalRuns, run_id: str) -> str:
+    """What became of a run that was cut short, or what to do about it."""
+    events = {line["event"] for line in read_journal(runs.folder(run_id))}
+    return "aborted" if RUN_ABORTED in events else _go_on(run_id)
+
+
+def _go_on(run_id: str) -> str:
     again = "rollback" if run_id.startswith(ROLLBACK) else f"resume {run_id}"
-    return f"not concluded: run `ml-pipeline {again}`, or `abort {run_id}`"
+    return f"run `ml-pipeline {again}`, or `abort {run_id}`"
 
 
 def write_report(place: Place, run_id: str | None, output: Path | None) -> int:

@@ -5,7 +5,7 @@ from typing import Any
 
 from ml_pipeline.cli.opening import Place, open_session
 from ml_pipeline.cli.saying import say
-from ml_pipeline.domain.errors import ExitCode
+from ml_pipeline.domain.errors import ConfigurationError, ExitCode
 from ml_pipeline.domain.evidence import RunRecord
 from ml_pipeline.pipeline import STAGES
 from ml_pipeline.session import recovery
@@ -46,10 +46,15 @@ def single(place: Place, stage: str, on: str | None, asked: Asked, *, wait: bool
     return _run(place, None, work, wait=wait)
 
 
-def resumed(place: Place, run_id: str, asked: Asked, *, wait: bool) -> int:
-    """`resume`, with the settings the run began with."""
+def resumed(place: Place, asked_for: str | None, asked: Asked, *, wait: bool) -> int:
+    """`resume` of a run, the newest by default, with the settings it began with."""
     session, shown = open_session(place)
-    run_id = session.wiring.runs.called(run_id)
+    wanted = asked_for or session.wiring.runs.newest()
+    if wanted is None:
+        raise ConfigurationError(
+            "there is no run to go on with", remedy="Run `ml-pipeline full-pipeline` first."
+        )
+    run_id = session.wiring.runs.called(wanted)
     begun = asked_of(session.wiring.runs.folder(run_id))
     shown.close()
     extra = begun.sets if begun else []

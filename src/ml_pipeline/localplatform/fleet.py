@@ -68,6 +68,7 @@ class Fleet:
 
     def start(self) -> None:
         """Start what the state says is deployed, and drop copies of what is not."""
+        self._store.moved_to(self._folder.deployments)
         records = self._store.snapshot().deployments
         wanted = {one.package for one in records}
         for copy in self._folder.deployments.iterdir():

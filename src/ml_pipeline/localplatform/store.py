@@ -4,6 +4,7 @@ import json
 import sqlite3
 from collections.abc import Mapping
 from dataclasses import asdict
+from pathlib import Path
 
 from ml_pipeline.domain.errors import PlatformRefusedError
 from ml_pipeline.domain.traffic import checked_weights
@@ -65,6 +66,15 @@ class Store(Database):
             )
             self._note("deployed", record.since_s, _named(record))
             self._changed()
+
+    def moved_to(self, folder: Path) -> None:
+        """Look for the platform's own copies in `folder`: a project's folder may be moved."""
+        with self._writing():
+            for one in self._read().deployments:
+                self._db.execute(
+                    "UPDATE deployments SET package = ? WHERE endpoint = ? AND slot = ?",
+                    (str(folder / Path(one.package).name), *one.key),
+                )
 
     def remove(self, endpoint: Endpoint, slot: str, now_s: float) -> DeploymentRecord | None:
         """Take a deployment away; None when there was none.

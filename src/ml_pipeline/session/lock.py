@@ -1,13 +1,39 @@
 """One process at a time works on a project."""
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 from ml_pipeline.domain.errors import BusyError, StorageError
+
+_HOLDER = re.compile(r"run (?P<run_id>\S+), process (?P<pid>\d+),")
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Who works on a project: a run, and the id of its process."""
+
+    run_id: str
+    pid: int
+
+
+def holder_of(state: Path) -> Holder | None:
+    """Who works on the project of this state folder, None when nobody does."""
+    try:
+        told = _HOLDER.match((state / "run.holder").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    if told is None:
+        return None
+    import psutil
+
+    pid = int(told["pid"])  # killed, it left its name
+    return Holder(run_id=told["run_id"], pid=pid) if psutil.pid_exists(pid) else None
 
 
 @contextmanager
@@ -34,7 +60,7 @@ def held(state: Path, run_id: str, *, wait: bool) -> Iterator[None]:
         told = holder.read_text(encoding="utf-8") if holder.is_file() else "another run"
         raise BusyError(
             f"{told} is working on this project ({state / 'run.lock'} is held)",
-            remedy="Wait for it with --wait, or stop it first.",
+            remedy="Wait for it with --wait, or end it: Ctrl-C, or `kill -TERM` its process.",
         ) from None
     except OSError as error:
         raise StorageError(
