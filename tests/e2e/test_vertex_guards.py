@@ -74,6 +74,28 @@ def test_of_two_runs_that_take_the_lease_at_one_time_one_gets_it(world):
     quicker.commit("run-2")
 
 
+def test_a_lease_whose_answers_are_lost_is_taken_renewed_and_given_back(world):
+    """Each write took effect, and no other try of it has the newest etag."""
+    router = world.another_router()
+    router._endpoint.clients.attempts._clock = FakeClock()
+    for act in (
+        lambda: router.hold("run-1", fallback={"c1": 100}, lease_s=60),
+        lambda: router.renew("run-1"),
+        lambda: router.commit("run-1"),
+    ):
+        world.emulator.faults.add("UpdateEndpoint", unheard=True)
+        act()
+    assert router.rollout() is None
+    assert router.weights() == {"c1": 100}
+
+
+def test_an_endpoint_whose_answer_is_lost_is_the_one_that_was_made(world):
+    world.emulator.faults.add("CreateEndpoint", unheard=True)
+    world.deploy("lost", host="staging")
+    assert [one.slot for one in world.staging.list()] == ["lost"]
+    world.staging.remove("lost")
+
+
 def test_an_answer_429_is_an_error_of_the_slot_and_another_4xx_the_clients(world):
     endpoint = world.router._endpoint
     deployed = {one.display_name: one.id for one in endpoint.get().deployed_models}["c1"]

@@ -3,6 +3,7 @@
 import pytest
 from google.cloud.aiplatform_v1 import types
 
+from ml_pipeline.adapters.vertex.client import Clients
 from ml_pipeline.domain.errors import PlatformUnavailableError
 from ml_pipeline.ports.registry import CHAMPION
 from tests.emulators.vertex_cases import VertexRegistryCase, parts_of
@@ -50,6 +51,23 @@ def test_an_upload_that_goes_on_unheard_is_waited_for(case, register):
     register("run-0")
     case.emulator.latency_s = 1.5
     case.emulator.faults.add("UploadModel", unheard=True)
+    assert register().version == "2"
+    assert case.emulator.faults.calls.count("UploadModel") == 2
+    assert list(made(case)) == ["1", "2"]
+
+
+def test_an_upload_that_a_killed_run_began_is_waited_for(case, register, monkeypatch):
+    register("run-0")
+    case.emulator.latency_s = 1.0
+
+    def killed(*_args):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Clients, "finished", killed)
+        with pytest.raises(KeyboardInterrupt):
+            register()
+    assert list(made(case)) == ["1"], "the upload goes on"
     assert register().version == "2"
     assert case.emulator.faults.calls.count("UploadModel") == 2
     assert list(made(case)) == ["1", "2"]

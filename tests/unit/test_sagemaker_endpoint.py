@@ -234,7 +234,12 @@ def variant(slot: str, model: str) -> Variant:
 
 
 def test_what_nothing_uses_any_more_is_removed_and_what_serves_is_kept():
-    configs = {"shop-1": ["m-v1", "m-v2"], "shop-old": ["m-v1", "m-gone"]}
+    old = "shop-0123456789ab"
+    configs = {
+        "shop-1": ["m-v1", "m-v2"], old: ["m-v1", "m-gone"],
+        # Other endpoints', whose names hold this one's.
+        "my-shop-0123456789ab": ["my-v1"], "shop-staging-0123456789ab": ["staging-v1"],
+    }  # fmt: skip
     fleet = Fleet(
         list_endpoint_configs=lambda **_: {
             "EndpointConfigs": [{"EndpointConfigName": name} for name in configs]
@@ -262,7 +267,7 @@ def test_what_nothing_uses_any_more_is_removed_and_what_serves_is_kept():
     fleet.endpoint.apply([variant("v1", "m-v1"), variant("v2", "m-v2")], fleet.endpoint.seen())
     made += [one["EndpointConfigName"] for one in fleet.aws.of("create_endpoint_config")]
     assert len(made) == 1
-    assert fleet.aws.of("delete_endpoint_config") == [{"EndpointConfigName": "shop-old"}]
+    assert fleet.aws.of("delete_endpoint_config") == [{"EndpointConfigName": old}]
     assert fleet.aws.of("delete_model") == [{"ModelName": "m-gone"}]
 
 

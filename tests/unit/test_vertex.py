@@ -12,7 +12,7 @@ from ml_pipeline.adapters.vertex.latencies import Latencies, added
 from ml_pipeline.adapters.vertex.lease import ENDED, Lease, lease_of
 from ml_pipeline.adapters.vertex.names import deployed_id, resource_id
 from ml_pipeline.adapters.vertex.states import STATES, state_of
-from ml_pipeline.domain.errors import PlatformRefusedError
+from ml_pipeline.domain.errors import DataError, PlatformRefusedError
 from ml_pipeline.domain.policies.cloud_vertex import VertexPolicy
 from ml_pipeline.ports import training
 
@@ -124,3 +124,17 @@ def test_the_page_lists_the_permissions_of_exactly_the_calls_that_are_made():
     made = {"".join(word.title() for word in one.split("_")) for one in calls}
     made |= {"rawPredict", "GetOperation", "CancelOperation"}
     assert listed == made
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"lease_until": "soon"},
+        {"lease_until": "9" * 40},
+        {"lease_until": "1", "lease_fallback": "c1_x"},
+    ],
+)
+def test_labels_that_tell_no_lease_are_named_with_what_to_do(told):
+    with pytest.raises(DataError, match="do not tell a lease") as error:
+        lease_of(Endpoint(labels={"lease_run": "r1", **told}))
+    assert "lease_run" in error.value.remedy

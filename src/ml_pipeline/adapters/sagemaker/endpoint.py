@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -17,6 +18,8 @@ from ml_pipeline.ports.clock import Clock
 
 #: Waits between two looks at an endpoint that changes: first, and longest, in seconds.
 _FIRST_S, _LONGEST_S = 0.2, 15.0
+#: of a configuration's digest, at the end of its name
+_DIGITS = 12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -212,11 +215,16 @@ class Endpoint:
             }
             for one in variants
         ]
-        digest = hashlib.sha256(json.dumps(wanted).encode()).hexdigest()[:12]
-        name = f"{names.short(self.name, 50)}-{digest}"
+        digest = hashlib.sha256(json.dumps(wanted).encode()).hexdigest()[:_DIGITS]
+        name = f"{self._stem}{digest}"
         if not self._configured(name):
             self._call("create_endpoint_config", EndpointConfigName=name, ProductionVariants=wanted)
         return name
+
+    @property
+    def _stem(self) -> str:
+        """What the names of all its configurations begin with, before their digits."""
+        return f"{names.short(self.name, 50)}-"
 
     def _configured(self, config: str) -> Mapping[str, Any]:
         """Variants of a configuration by slot; empty when it is gone."""
@@ -231,16 +239,16 @@ class Endpoint:
     def _sweep(self, *, keep: str, found: Seen | None) -> None:
         """Remove configurations and models nothing uses any more."""
         stays = {keep, found.config if found else ""}
-        stem = f"{names.short(self.name, 50)}-"
-        listed = list(
-            self.clients.pages(
-                "sagemaker", "list_endpoint_configs", "EndpointConfigs", NameContains=stem
-            )
+        listed = self.clients.pages(
+            "sagemaker", "list_endpoint_configs", "EndpointConfigs", NameContains=self._stem
         )
-        known = {one["EndpointConfigName"] for one in listed}
+        # Other endpoints' names may hold this one's: shop-production, and my-shop-production.
+        ours = re.compile(rf"{re.escape(self._stem)}[0-9a-f]{{{_DIGITS}}}")
+        names_listed = (one["EndpointConfigName"] for one in listed)
+        known = {name for name in names_listed if ours.fullmatch(name)}
         used = {
             one["ModelName"]
-            for config in stays & known
+            for config in sorted(stays)
             for one in self._configured(config).values()
         }
         for config in sorted(known - stays):

@@ -10,7 +10,7 @@ from google.protobuf.field_mask_pb2 import FieldMask  # type: ignore[import-unty
 from ml_pipeline.adapters.vertex.client import Clients
 from ml_pipeline.adapters.vertex.names import PROJECT, resource_id
 from ml_pipeline.adapters.vertex.operations import running
-from ml_pipeline.domain.errors import PlatformRefusedError
+from ml_pipeline.domain.errors import PlatformRefusedError, PlatformUnavailableError
 
 #: Which endpoint of the project it is.
 ROLE = "ml_pipeline_endpoint"
@@ -46,13 +46,20 @@ class Endpoint:
         if found is not None:
             return found
         what = f"to make {self.name}"
-        operation = self.clients.asked(
-            what,
-            self.clients.endpoints.create_endpoint,
-            parent=self.clients.parent,
-            endpoint=types.Endpoint(display_name=self.id, labels=self._labels),
-            endpoint_id=self.id,
-        )
+        try:
+            operation = self.clients.asked(
+                what,
+                self.clients.endpoints.create_endpoint,
+                parent=self.clients.parent,
+                endpoint=types.Endpoint(display_name=self.id, labels=self._labels),
+                endpoint_id=self.id,
+            )
+        except PlatformRefusedError as error:
+            # Another machine made it meanwhile, or an attempt whose answer was lost.
+            there = self.get() if isinstance(error.__cause__, api.AlreadyExists) else None
+            if there is None:
+                raise
+            return there
         made: types.Endpoint = self.clients.finished(what, operation)
         return made
 
@@ -115,7 +122,13 @@ class Endpoint:
         """Set labels, or take them away with None, unless somebody was quicker (by etag)."""
         merged = {**found.labels, **labels}
         kept = {key: value for key, value in merged.items() if value is not None}
-        self._update("labels", labels=kept, etag=found.etag)
+        try:
+            self._update("labels", labels=kept, etag=found.etag)
+        except PlatformUnavailableError:
+            # A write whose answer was lost took effect, and no other try has its etag.
+            now = self.get()
+            if now is None or dict(now.labels) != kept:
+                raise
 
     def _update(self, path: str, **fields: Any) -> None:
         self.clients.asked(

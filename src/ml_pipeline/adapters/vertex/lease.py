@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 
 from google.cloud.aiplatform_v1 import types
 
-from ml_pipeline.domain.errors import PlatformRefusedError
+from ml_pipeline.domain.errors import DataError, PlatformRefusedError
 
 _RUN, _UNTIL, _FALLBACK = "lease_run", "lease_until", "lease_fallback"
 _LONGEST = 63
@@ -51,6 +51,7 @@ class Lease:
         return labels
 
 
+_EPOCH = datetime.fromtimestamp(0, UTC)
 #: Labels that take a lease away.
 ENDED: Mapping[str, None] = {_RUN: None, _UNTIL: None, _FALLBACK: None}
 
@@ -61,7 +62,13 @@ def lease_of(found: types.Endpoint | None) -> Lease | None:
     if _RUN not in labels:
         return None
     words = labels.get(_FALLBACK, "").split("_")
-    until = datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=int(labels.get(_UNTIL, "0")))
     pairs = zip(words[::2], words[1::2], strict=False)
-    fallback = {slot: int(share) for slot, share in pairs}
+    try:
+        until = _EPOCH + timedelta(milliseconds=int(labels.get(_UNTIL, "0")))
+        fallback = {slot: int(share) for slot, share in pairs}
+    except (ValueError, OverflowError) as error:
+        raise DataError(
+            f"the labels {_UNTIL} and {_FALLBACK} of the endpoint do not tell a lease: {error}",
+            remedy=f"Remove the label {_RUN} from the endpoint once no run moves traffic.",
+        ) from error
     return Lease(run_id=labels[_RUN], until=until, fallback=fallback)

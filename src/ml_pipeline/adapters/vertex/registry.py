@@ -66,12 +66,12 @@ class VertexRegistry:
         tags: Mapping[str, str],
     ) -> ModelVersion:
         digest = digest_of(bundle)
-        same = self._same(model, run_id, digest)
+        facts = Facts(run_id=run_id, digest=digest, metrics=finite(metrics), tags=dict(tags))
+        same = self._uploaded(model, facts)  # also by a process that was killed meanwhile
         if same:
             return self._version(model, self._eldest(model, same))
         uri = f"{self._bucket.root}/registry/{digest}"
         self._bucket.upload(bundle, uri)
-        facts = Facts(run_id=run_id, digest=digest, metrics=finite(metrics), tags=dict(tags))
         made = self._made(model, self._model(model, uri, facts), facts)
         same = self._same(model, run_id, digest)
         return self._version(model, self._eldest(model, [*same, made]))
