@@ -1,6 +1,6 @@
 """How long a champion that is deployed again may take, on a platform that needs minutes."""
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -85,3 +85,16 @@ def test_a_rollback_waits_no_longer_than_the_settings_allow(tmp_path: Path) -> N
     with pytest.raises(PlatformRefusedError, match="within 600 s"):
         recovery.roll_back(made, "worse")  # type: ignore[arg-type]
     assert made.wiring.router.weights() == {}
+
+
+def test_abort_leaves_what_a_rollback_would_return_to(tmp_path):
+    it = session(tmp_path, limit_s=2000)
+    append_journal(it.wiring.runs.create("r1"), it.clock, "run-started")
+    served, versions = it.wiring.router.served, it.wiring.registry.versions("m")
+    one, two = sorted(versions, key=lambda found: found.version)
+    served.slots |= {("production", "v1"): one, ("production", "v2"): two}
+    served.slots["production", "v3"] = two.__class__(**{**asdict(two), "version": "3"})
+    served.weights = {"v2": 100}
+    told = recovery.abort(it, "r1")
+    assert "v3 is removed" in told
+    assert sorted(slot for _, slot in served.slots) == ["v1", "v2"]

@@ -52,7 +52,7 @@ def restore_traffic(  # noqa: PLR0913 - the ports it puts in order
     clock: Clock,
     health_limit_s: float,
 ) -> list[str]:
-    """Give the registry's champion all traffic and take everything else away.
+    """Give the registry's champion all traffic; of the rest only what served before it stays.
 
     One that has to be deployed again must answer within `health_limit_s` seconds.
     """
@@ -77,8 +77,11 @@ def restore_traffic(  # noqa: PLR0913 - the ports it puts in order
     staging_host.remove(STAGING)
     for alias in (CHALLENGER, STAGING):
         registry.clear_alias(model, alias)
+    # What served before stays where it is, so that `rollback` takes no deployment.
+    before = champion.tags.get(REPLACED) if champion is not None else None
     for deployment in production_host.list():
-        if champion is not None and router.weights().get(deployment.slot, 0) == 0:
+        idle = router.weights().get(deployment.slot, 0) == 0
+        if champion is not None and idle and deployment.version != before:
             production_host.remove(deployment.slot)
             done.append(f"{deployment.slot} is removed")
     return done
