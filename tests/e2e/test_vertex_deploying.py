@@ -7,7 +7,7 @@ import pytest
 from ml_pipeline.domain.errors import PlatformRefusedError, PlatformUnavailableError
 from ml_pipeline.ports.registry import CHAMPION
 from ml_pipeline.session.restoring import restore_traffic
-from tests.emulators.vertex_cases import VertexWorld, parts_of
+from tests.emulators.vertex_cases import VertexWorld, parts_of, serving
 from tests.fakes.platforms import eventually
 
 pytestmark = pytest.mark.e2e
@@ -16,12 +16,8 @@ _FOREVER_S = 3600
 
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory):
-    made = VertexWorld(tmp_path_factory.mktemp("world"))
-    made.up()
-    made.deploy("c1", predicts=1.0)
-    made.router.set_weights({"c1": 100})
-    yield made
-    made.down()
+    with serving(tmp_path_factory.mktemp("world"), "c1") as made:
+        yield made
 
 
 @pytest.fixture

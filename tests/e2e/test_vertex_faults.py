@@ -11,7 +11,7 @@ from ml_pipeline.domain.errors import (
 )
 from ml_pipeline.ports.registry import CHAMPION
 from ml_pipeline.ports.training import JobState
-from tests.emulators.vertex_cases import VertexTrainingCase, VertexWorld, parts_of
+from tests.emulators.vertex_cases import VertexTrainingCase, parts_of, serving
 from tests.fakes.clock import FakeClock
 from tests.fakes.platforms import eventually, taken_over
 
@@ -27,13 +27,8 @@ def case(tmp_path):
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory):
-    made = VertexWorld(tmp_path_factory.mktemp("world"))
-    made.up()
-    made.deploy("c1", predicts=1.0)
-    made.deploy("c2", predicts=2.0)
-    made.router.set_weights({"c1": 100})
-    yield made
-    made.down()
+    with serving(tmp_path_factory.mktemp("world"), "c1", "c2") as made:
+        yield made
 
 
 @pytest.fixture(autouse=True)

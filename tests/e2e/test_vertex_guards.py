@@ -3,7 +3,7 @@
 import pytest
 
 from ml_pipeline.domain.errors import PipelineError, PlatformRefusedError
-from tests.emulators.vertex_cases import VertexTrainingCase, VertexWorld
+from tests.emulators.vertex_cases import VertexTrainingCase, serving
 from tests.fakes.clock import FakeClock
 from tests.fakes.platforms import eventually, taken_over
 
@@ -12,13 +12,8 @@ pytestmark = pytest.mark.e2e
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory):
-    made = VertexWorld(tmp_path_factory.mktemp("world"))
-    made.up()
-    made.deploy("c1", predicts=1.0)
-    made.deploy("c2", predicts=2.0)
-    made.router.set_weights({"c1": 100})
-    yield made
-    made.down()
+    with serving(tmp_path_factory.mktemp("world"), "c1", "c2") as made:
+        yield made
 
 
 @pytest.fixture

@@ -2,6 +2,8 @@
 
 import math
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -194,3 +196,15 @@ class VertexTrainingCase:
 
     def clean(self) -> None:
         self.emulator.stop()
+
+
+@contextmanager
+def serving(folder: Path, *slots: str) -> Iterator[VertexWorld]:
+    """A world with these slots in production: the n-th predicts n, the first has all traffic."""
+    made = VertexWorld(folder)
+    made.up()
+    for number, slot in enumerate(slots, 1):
+        made.deploy(slot, predicts=float(number))
+    made.router.set_weights({slots[0]: 100})
+    yield made
+    made.down()

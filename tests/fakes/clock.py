@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 class FakeClock:
     """Speaks `ports.clock.Clock`; `sleep` returns at once and moves the time.
 
-    `slept` lists every wait. `on_sleep` is called after each with the seconds waited, so that a
-    test can make the world change meanwhile.
+    `slept` lists every wait, `paused` those that no stop ends. `on_sleep` is called after each of
+    the first with the seconds waited, so that a test can make the world change meanwhile.
     """
 
     def __init__(self, start: datetime = datetime(2026, 1, 5, 8, 0, tzinfo=UTC)) -> None:
@@ -24,6 +24,7 @@ class FakeClock:
         self._reason: str | None = None
         self._stop_after: int | None = None
         self.slept: list[float] = []
+        self.paused: list[float] = []
         self.on_sleep: Callable[[float], None] | None = None
 
     @property
@@ -60,6 +61,7 @@ class FakeClock:
         self.check()
 
     def pause(self, seconds: float) -> None:
+        self.paused.append(seconds)
         self.advance(seconds)
 
     def wait_to_retry(self, seconds: float, *, cleaning_up: bool) -> None:

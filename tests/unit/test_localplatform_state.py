@@ -1,6 +1,7 @@
 """The platform's state: what is kept, and when a crashed process is started again."""
 
 import sqlite3
+from concurrent.futures import ThreadPoolExecutor
 
 import hypothesis.strategies as st
 import pytest
@@ -146,3 +147,12 @@ def test_a_platform_is_not_started_where_it_cannot_write(tmp_path):
         control.up(tmp_path)
     assert str(folder.root) in told.value.remedy
     assert not folder.lock.exists()
+    assert not folder.tried.is_symlink(), "the last of the space is not kept"
+
+
+def test_several_who_start_a_platform_at_one_moment_do_not_hinder_each_other(tmp_path):
+    folder = Folder(tmp_path)
+    with ThreadPoolExecutor(8) as pool:
+        for made in [pool.submit(folder.make) for _ in range(200)]:
+            made.result()
+    assert not folder.tried.exists()

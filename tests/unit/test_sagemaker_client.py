@@ -9,15 +9,6 @@ from ml_pipeline.domain.policies.cloud_sagemaker import SageMakerPolicy
 from tests.fakes.clock import FakeClock
 
 
-class Waits(FakeClock):
-    def __init__(self) -> None:
-        super().__init__()
-        self.paused: list[float] = []
-
-    def pause(self, seconds: float) -> None:
-        self.paused.append(seconds)
-
-
 def refusal(code: str, status: int, said: str = "no", **headers: str) -> aws.ClientError:
     told = {"HTTPStatusCode": status, "HTTPHeaders": headers}
     return aws.ClientError(
@@ -27,7 +18,7 @@ def refusal(code: str, status: int, said: str = "no", **headers: str) -> aws.Cli
 
 def tried(*errors: Exception) -> tuple[object, list[float]]:
     """What came of a call that ends in these errors first, and the waits in between."""
-    waits, left = Waits(), list(errors)
+    waits, left = FakeClock(), list(errors)
 
     def attempt() -> str:
         if left:
@@ -41,7 +32,7 @@ def tried(*errors: Exception) -> tuple[object, list[float]]:
 
 
 def test_a_token_that_expired_is_asked_again_with_credentials_read_anew():
-    clients, used = Clients(SageMakerPolicy(), Waits()), []
+    clients, used = Clients(SageMakerPolicy(), FakeClock()), []
 
     def attempt() -> str:
         used.append(clients.session)

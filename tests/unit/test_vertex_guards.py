@@ -26,20 +26,9 @@ from tests.fakes.clock import FakeClock
 POLICY = {"project": "my-project", "bucket": "my-bucket", "image": "shop:1"}
 
 
-class Patient(FakeClock):
-    """A clock that notes what it was asked to wait between two tries."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.waited: list[float] = []
-
-    def pause(self, seconds: float) -> None:
-        self.waited.append(seconds)
-
-
 @pytest.fixture
 def clock():
-    return Patient()
+    return FakeClock()
 
 
 def attempts(clock, renew=lambda: None) -> Attempts:
@@ -86,7 +75,7 @@ def test_a_platform_is_waited_for_as_long_as_it_asks_and_never_longer_than_a_min
     clock, error, pause_s
 ):
     assert attempts(clock)("to do it", failing(error)) == "answer"
-    assert clock.waited == [pause_s]
+    assert clock.paused == [pause_s]
 
 
 @pytest.mark.parametrize(
@@ -102,7 +91,7 @@ def test_a_platform_is_waited_for_as_long_as_it_asks_and_never_longer_than_a_min
 )
 def test_what_passes_by_itself_is_asked_again_a_few_times(clock, error):
     assert attempts(clock)("to do it", failing(error, error, error)) == "answer"
-    assert clock.waited == list(PAUSES_S)
+    assert clock.paused == list(PAUSES_S)
     with pytest.raises(PlatformUnavailableError, match="given up after 4 attempts"):
         attempts(clock)("to do it", failing(*[error] * 4))
 
@@ -111,7 +100,7 @@ def test_what_passes_by_itself_is_asked_again_a_few_times(clock, error):
 def test_what_does_not_pass_is_asked_once(clock, error):
     with pytest.raises(PlatformRefusedError, match=r"docs/vertex|refused to do it"):
         attempts(clock)("to do it", failing(error))
-    assert clock.waited == []
+    assert clock.paused == []
 
 
 def test_what_is_not_there_is_the_callers_to_understand(clock):

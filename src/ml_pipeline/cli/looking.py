@@ -22,8 +22,6 @@ from ml_pipeline.settings import Platform
 _NEWEST = 10
 #: characters of a run's cause: one line of a wide terminal; all of it is in the report
 _LONGEST = 140
-#: Outcomes of a run that was cut short.
-_UNFINISHED = (Outcome.INTERRUPTED,)
 
 
 def show_status(place: Place) -> int:
@@ -82,7 +80,8 @@ def _came_to(runs: LocalRuns, run_id: str) -> str:
     try:
         record = runs.record(run_id)
         told = said(f"{record.outcome}: {record.message}", _LONGEST)
-        return f"{told}; {_next(runs, run_id)}" if record.outcome in _UNFINISHED else told
+        cut_short = record.outcome is Outcome.INTERRUPTED
+        return f"{told}; {_next(runs, run_id)}" if cut_short else told
     except ConfigurationError:
         return _unconcluded(runs, run_id)
     except DataError as error:

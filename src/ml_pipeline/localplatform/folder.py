@@ -80,8 +80,10 @@ class Folder:
             for one in (self.deployments, self.logs, self.ready):
                 one.mkdir(mode=0o700, exist_ok=True)
             # A platform that cannot write is waited for in vain, and cannot say why.
-            self.tried.write_bytes(bytes(_LEAST_SPACE))
-            self.tried.unlink()
+            try:
+                self.tried.write_bytes(bytes(_LEAST_SPACE))
+            finally:
+                self.tried.unlink(missing_ok=True)  # another may try at the same moment
         except OSError as error:
             raise StorageError(
                 f"the platform's folder {self.root} cannot be written: {error.strerror or error}",
